@@ -1,0 +1,57 @@
+# `make help` lists what there is.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# One worker a core; the heavy tests are few and the machine is small.
+WORKERS ?= auto
+SHELL := /bin/bash
+
+.PHONY: help system setup dev demo up test check format bench browser clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.installed: pyproject.toml infra/setup/install.sh
+	PYTHON=$(PYTHON) VENV=$(VENV) infra/setup/install.sh
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.installed pyproject.toml
+	$(BIN)/pip install --quiet --constraint infra/setup/constraints.txt -e '.[dev]'
+	touch $@
+
+# Every time, as a machine may change under its .venv; it is a second when nothing is missing.
+system: $(VENV)/.installed
+	@BIN=$(BIN) infra/setup/system.sh
+
+setup: $(VENV)/.installed system ## make .venv with everything pinned
+
+dev: $(VENV)/.dev ## setup, and the tools for checking and testing
+
+demo: setup ## start everything and play the main job (HEADLESS=1 ends when it is delivered)
+	$(BIN)/brightrun demo $(if $(HEADLESS),--headless) $(if $(JSON),--json $(JSON)) $(if $(FILE),--file $(FILE))
+
+up: setup ## start everything and stay up
+	$(BIN)/brightrun up
+
+browser: dev
+	BIN=$(BIN) infra/setup/browser.sh
+
+test: dev system browser ## the whole suite
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+
+check: dev ## what CI checks before it tests: format, lint, types, arrows between the rooms
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: dev ## put the code into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: dev ## measure what we claim, ours against the baseline
+	$(BIN)/python -m tests.bench
+
+clean: ## forget the virtual environment and the embedded run's data
+	rm -rf $(VENV) .brightrun

@@ -1,0 +1,1 @@
+"""Pure functions from frozen view data to Block Kit JSON."""

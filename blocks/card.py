@@ -1,0 +1,261 @@
+"""The card of a run: one message, edited in place. Its first two lines decide on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from blocks.run_words import (
+    STATE_NAMES,
+    checkpoint_words,
+    current_stage,
+    interruptions_line,
+    money_line,
+    spent,
+    stage_line,
+    state_name,
+    step_line,
+    verdict,
+    verdict_line,
+)
+from blocks.text import Block, MessageParts, actions, bold, button, context, mention, one_line, safe, section
+from blocks.units import (
+    bar,
+    count,
+    decimal,
+    duration,
+    duration_range,
+    file_size,
+    memory_of,
+    money_range,
+    percent,
+    practice,
+    trend,
+    when,
+)
+from functions.model.events import Stage
+from functions.model.job import MAX_RECOVERIES, Job
+from functions.model.states import JobState
+from functions.model.views import CardView
+
+ACTION_DETAILS = "job_details"
+ACTION_RETRY = "job_retry"
+ACTION_DOWNLOAD = "artifact_download"
+ACTION_REPORT = "run_report"
+
+_FIXES_SHOWN = 4
+
+
+def job_card(view: CardView) -> MessageParts:
+    """The text of the notification, and the card."""
+    draw = _CARDS.get(view.job.state, _running)
+    blocks = draw(view)
+    blocks.append(actions(*_buttons(view)))
+    return notification(view), blocks
+
+
+def notification(view: CardView) -> str:
+    """One line that says it all on a locked phone."""
+    job = view.job
+    name = STATE_NAMES[job.state]
+    said = name[0].lower() + name[1:]
+    if job.state is JobState.COMPLETED:
+        measured = job.progress.perplexity
+        said = f"completed, {verdict(measured).badge}" if measured else "completed"
+        said += f", {spent(view)}"
+    elif job.state is JobState.FAILED:
+        said = f"failed, {spent(view)} spent"
+    elif job.progress.plan and job.state not in (JobState.CANCELLED, JobState.QUEUED):
+        said += f", {percent(view.fraction)}"
+    return f"{safe(job.name, 150)}: {said}"
+
+
+def _head(view: CardView, second: str) -> Block:
+    return section(f"{bold(view.job.name)}  ·  {state_name(view.job.state)}\n{second}")
+
+
+def _waiting(view: CardView) -> list[Block]:
+    job, estimate = view.job, view.job.estimate
+    why = "It starts as soon as a place is free."
+    if job.state is JobState.QUEUED_WAITING_FOR_GPU:
+        why = "No GPU is free right now. It starts by itself as soon as one is."
+    elif job.state is JobState.PENDING_CONFIGURATION:
+        why = "Not started: its settings are not complete."
+    price = f"{money_range(estimate.cents_low, estimate.cents_high)}{practice(job.configuration.tier)}"
+    span = duration_range(estimate.seconds.low, estimate.seconds.high)
+    return [_head(view, why), context(f"Estimate {price}, {span}   Asked by {mention(job.created_by)}")]
+
+
+def _running(view: CardView) -> list[Block]:
+    progress = view.job.progress
+    steps = step_line(progress)
+    second = f"{bar(view.fraction)}  *{percent(view.fraction)}*" + (f"   {steps}" if steps else "")
+    lines = [_metrics(view), _money(view), interruptions_line(progress)]
+    blocks = [_head(view, second), context(_stages(view))]
+    return [*blocks, section("\n".join(line for line in lines if line))]
+
+
+def _stages(view: CardView) -> str:
+    active = current_stage(view.job.progress)
+    if active is None or not active.detail or active.stage is Stage.TRAINING:
+        return stage_line(view)
+    return f"{stage_line(view)}\n{safe(active.detail, 150)}"
+
+
+def _metrics(view: CardView) -> str:
+    progress = view.job.progress
+    metrics, plan, held_out = progress.metrics, progress.plan, progress.held_out
+    parts = []
+    if metrics is not None:
+        parts.append(f"Loss {decimal(metrics.loss)}{trend(metrics.loss, progress.previous_loss)}")
+    if held_out is not None:
+        parts.append(f"Held-out {decimal(held_out.loss)}{trend(held_out.loss, progress.previous_held_out)}")
+    if metrics is not None and metrics.tokens_per_second is not None:
+        parts.append(f"{decimal(metrics.tokens_per_second, 0)} tokens/s")
+    gpu = []
+    if metrics is not None and metrics.gpu_utilization is not None:
+        gpu.append(percent(metrics.gpu_utilization))
+    if metrics is not None and metrics.memory_bytes is not None and plan and plan.device_memory_bytes:
+        gpu.append(memory_of(metrics.memory_bytes, plan.device_memory_bytes))
+    return "   ".join([*parts, f"GPU {' · '.join(gpu)}"] if gpu else parts)
+
+
+def _money(view: CardView) -> str:
+    line = money_line(view)
+    if view.done_at is None:
+        return line
+    return f"{line}   done {when(view.done_at, '{date_short_pretty}, about {time}')}"
+
+
+def _interrupted(view: CardView) -> list[Block]:
+    job = view.job
+    left = MAX_RECOVERIES - job.recoveries
+    past = interruptions_line(job.progress)
+    if job.state is JobState.RECOVERING:
+        second = f"A new machine is starting. It goes on from {checkpoint_words(job)}."
+        tries = f"recovery {job.recoveries} of {MAX_RECOVERIES}" if job.recoveries else ""
+    elif left > 0:
+        second = f"The machine was lost. It goes on by itself from {checkpoint_words(job)}."
+        tries = f"{count(left, 'automatic recovery', 'automatic recoveries')} left"
+    else:
+        second = "The machine was lost, and no automatic recovery is left."
+        tries = ""
+    done = f"{bar(view.fraction)}  *{percent(view.fraction)}*   {step_line(job.progress)}".rstrip()
+    last = "   ".join(part for part in (past, tries) if part)
+    lines = [line for line in (money_line(view), last) if line]
+    return [_head(view, second), context(f"{done}\n{stage_line(view)}"), section("\n".join(lines))]
+
+
+def _paused(view: CardView) -> list[Block]:
+    second = f"{bar(view.fraction)}  *{percent(view.fraction)}*   goes on from {checkpoint_words(view.job)}"
+    return [_head(view, second), context(stage_line(view)), section(money_line(view))]
+
+
+def _completed(view: CardView) -> list[Block]:
+    progress = view.job.progress
+    measured = progress.perplexity
+    second = verdict_line(measured) if measured else "The held-out test gave no result. Its log is in the details."
+    stored = "The adapters are still being stored. The download button follows."
+    if view.artifact is not None:
+        stored = f"Adapters {file_size(view.artifact.size_bytes)}"
+    past = interruptions_line(progress)
+    lines = [_outcome(view), _final_losses(view), "   ".join(part for part in (stored, past) if part)]
+    return [
+        _head(view, second),
+        context(stage_line(view)),
+        section("\n".join(line for line in lines if line)),
+    ]
+
+
+def _outcome(view: CardView) -> str:
+    estimate = view.job.estimate
+    expected = money_range(estimate.cents_low, estimate.cents_high)
+    return f"Took {duration(view.elapsed_seconds)}   cost {spent(view)}, estimated {expected}"
+
+
+def _final_losses(view: CardView) -> str:
+    progress = view.job.progress
+    parts = []
+    if progress.metrics is not None:
+        parts.append(f"Loss {decimal(progress.metrics.loss)}")
+    if progress.held_out is not None:
+        parts.append(f"Held-out {decimal(progress.held_out.loss)}")
+    if progress.perplexity is not None:
+        parts.append(f"tested on {count(progress.perplexity.conversations, 'held-out conversation')}")
+    return "   ".join(parts)
+
+
+def _failed(view: CardView) -> list[Block]:
+    failure = view.job.progress.failure
+    what = safe(failure.what, 400) if failure else "The run stopped without saying why."
+    lines = []
+    if failure and failure.why:
+        lines.append(f"_{safe(failure.why.replace('_', ' '), 400)}_")
+    fixes = failure.fixes[:_FIXES_SHOWN] if failure else ()
+    lines += [f"{rank}. {safe(fix, 300)}" for rank, fix in enumerate(fixes, 1)]
+    blocks = [_head(view, what), context(f"{_where_it_stopped(view)}\n{stage_line(view)}")]
+    if lines:
+        blocks.append(section("\n".join(lines)))
+    return [*blocks, context(_what_is_kept(view))]
+
+
+def _where_it_stopped(view: CardView) -> str:
+    plan = view.job.progress.plan
+    at = f"at step {_stopped_at(view):,}" + (f" of {plan.total_steps:,}" if plan else "")
+    return f"Stopped {at}, {duration(view.elapsed_seconds)} in, {spent(view)} spent"
+
+
+def _what_is_kept(view: CardView) -> str:
+    saved = view.job.progress.checkpoint_step
+    if not saved:
+        return "Your training file is untouched. No checkpoint was saved yet, so another try starts over."
+    again = _stopped_at(view) - saved
+    kept = f"the checkpoint of step {saved:,} is kept"
+    if again > 0:
+        return f"{kept.capitalize()}: another try goes on from there and repeats {count(again, 'step')}."
+    return f"Nothing was lost: {kept}, and another try goes on from there."
+
+
+def _stopped_at(view: CardView) -> int:
+    failure = view.job.progress.failure
+    return failure.step if failure and failure.step is not None else view.job.progress.step
+
+
+def _cancelled(view: CardView) -> list[Block]:
+    second = (
+        f"Stopped after {duration(view.elapsed_seconds)}, {spent(view)} spent. The rest of its budget is free again."
+    )
+    return [_head(view, second), context(stage_line(view))]
+
+
+def _buttons(view: CardView) -> list[Block]:
+    job = view.job
+    buttons = []
+    if job.state is JobState.COMPLETED and view.artifact is not None:
+        buttons.append(
+            button("Download adapters", ACTION_DOWNLOAD, value=str(view.artifact.id), style="primary"),
+        )
+    if job.state is JobState.COMPLETED:
+        buttons.append(button("Report (PDF)", ACTION_REPORT, value=str(job.id)))
+    if job.state is JobState.FAILED and view.can_retry:
+        buttons.append(button("Try again", ACTION_RETRY, value=str(job.id), style="primary"))
+    return [*buttons, details_button(job)]
+
+
+def details_button(job: Job) -> Block:
+    """Opens everything about the run."""
+    entry = button("Details", ACTION_DETAILS, value=str(job.id))
+    entry["accessibility_label"] = f"Details of {one_line(job.name)}"[:75]
+    return entry
+
+
+_CARDS: dict[JobState, Callable[[CardView], list[Block]]] = {
+    JobState.PENDING_CONFIGURATION: _waiting,
+    JobState.QUEUED: _waiting,
+    JobState.QUEUED_WAITING_FOR_GPU: _waiting,
+    JobState.INTERRUPTED: _interrupted,
+    JobState.RECOVERING: _interrupted,
+    JobState.PAUSED: _paused,
+    JobState.COMPLETED: _completed,
+    JobState.FAILED: _failed,
+    JobState.CANCELLED: _cancelled,
+}

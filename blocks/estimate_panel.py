@@ -1,0 +1,113 @@
+"""What a run is expected to take and cost, as the form and the review show it."""
+
+from __future__ import annotations
+
+from blocks.text import safe
+from blocks.units import duration_range, memory, memory_of, money, money_range, percent, practice, rate, rough, share
+from functions.model.catalog import Tier
+from functions.model.estimate import Estimate, MemoryNeed
+from functions.model.job import PresetRecord
+from functions.model.job_spec import Hyperparameters
+from functions.model.money import BudgetStatus, dollars
+
+
+def headline(estimate: Estimate, tier: Tier) -> str:
+    """`About 1 h 45 m (1 h 30 m – 2 h)` and `$4.90–6.60`, both in bold."""
+    seconds = estimate.seconds
+    span = duration_range(seconds.low, seconds.high)
+    price = f"*{money_range(estimate.cents_low, estimate.cents_high)}*{practice(tier.key)}"
+    about = f"*About {rough(seconds.expected)}*"
+    return f"{about} ({span})  ·  {price}" if span != rough(seconds.expected) else f"{about}  ·  {price}"
+
+
+def practice_rate(tier: Tier) -> str:
+    """`, practice money` after the hourly rate of the tier that bills nobody."""
+    marked = practice(tier.key)
+    return f",{marked}" if marked else ""
+
+
+def change(estimate: Estimate, previous_cents: int | None) -> str:
+    """`↑ $1.10 from your last choice`, or nothing."""
+    if previous_cents is None or previous_cents == estimate.cents_expected:
+        return ""
+    more = estimate.cents_expected - previous_cents
+    return f"{'↑' if more > 0 else '↓'} {dollars(abs(more))} from your last choice"
+
+
+def breakdown(estimate: Estimate, tier: Tier) -> str:
+    """`GPU $5.53 · interruption buffer $0.24 · storage $0.02`."""
+    machine = "GPU" if tier.memory_bytes is not None else "Computing"
+    parts = [f"{machine} {dollars(estimate.gpu_cents)}"]
+    if tier.preemptible:
+        parts.append(f"interruption buffer {dollars(estimate.interruption_cents)}")
+    storage = dollars(estimate.storage_cents) if estimate.storage_cents else "under $0.01"
+    return " · ".join([*parts, f"storage {storage}"])
+
+
+def basis(estimate: Estimate) -> str:
+    """What the estimate rests on, and how good such estimates were."""
+    spread = _spread(estimate)
+    if not estimate.history_jobs:
+        source = safe(estimate.source.rstrip(". "), 200)
+        return f"No finished runs like this one yet, so the range is ± {spread}. Speed: {source}."
+    runs = "1 finished run" if estimate.history_jobs == 1 else f"{estimate.history_jobs:,} finished runs"
+    if estimate.past_error is None:
+        return f"Rests on {runs} like this one; the range is ± {spread}."
+    return f"Rests on {runs} like this one; past estimates were within {share(estimate.past_error)}."
+
+
+def _spread(estimate: Estimate) -> str:
+    seconds = estimate.seconds
+    if seconds.expected <= 0:
+        return "15 %"
+    return share((seconds.high - seconds.expected) / seconds.expected)
+
+
+def budget_after(budget: BudgetStatus, estimate: Estimate) -> str:
+    """What would be left of the month's budget if the run cost its upper estimate."""
+    left = budget.limit_cents - budget.used_cents - estimate.cents_high
+    if left < 0:
+        return (
+            f"Budget: {money(budget.remaining_cents)} of {money(budget.limit_cents)} left this month; "
+            f"this run would reserve {money(estimate.cents_high)}, "
+            f"{money(estimate.cents_high - budget.remaining_cents)} too much."
+        )
+    return f"Budget after this: at least {money(left)} of {money(budget.limit_cents)} left this month."
+
+
+def memory_line(need: MemoryNeed) -> str:
+    """`Needs about 66 of 80 GB of GPU memory: fits.`"""
+    if need.available is None:
+        return f"Needs about {memory(need.total)} of memory."
+    verdict = "fits" if need.fits else "⚠ does not fit"
+    return f"Needs about {memory_of(need.total, need.available)} of GPU memory: {verdict}."
+
+
+def settings_in_words(settings: Hyperparameters) -> str:
+    """The settings that people ask about, each with what it does."""
+    batch = settings.batch_size * settings.gradient_accumulation_steps
+    epochs = "1 epoch" if settings.epochs == 1 else f"{settings.epochs} epochs"
+    pieces = f"{settings.batch_size} at once, {settings.gradient_accumulation_steps} times before each step"
+    if settings.gradient_accumulation_steps == 1:
+        pieces = "examples before each step"
+    return "\n".join(
+        (
+            f"*Rank {settings.rank}*: how much it can learn; higher is slower",
+            f"*Learning rate {rate(settings.learning_rate)}*: how big each step is; higher is faster and riskier",
+            f"*{epochs}*: how often it reads the whole file",
+            f"*Batch {batch}*: {pieces}; larger is steadier",
+        )
+    )
+
+
+def success(record: PresetRecord) -> str:
+    """`96 % of 25 finished runs succeeded`, or that there is none yet."""
+    share = record.success_rate
+    if share is None:
+        return "No finished runs yet"
+    ended = record.completed + record.failed
+    return (
+        f"{percent(share)} of {ended:,} finished runs succeeded"
+        if ended > 1
+        else f"{record.completed} of 1 finished run succeeded"
+    )

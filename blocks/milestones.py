@@ -1,0 +1,139 @@
+"""What a run tells in its card's thread: each milestone once, nothing that the card says already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from blocks.run_words import cause_words, spent, state_name, verdict
+from blocks.text import MessageParts, clip, image, safe, section
+from blocks.units import count, decimal, duration, percent, trend
+from functions.model.job import MAX_RECOVERIES
+from functions.model.outbox import Notice
+from functions.model.states import JobState
+from functions.model.views import CardView
+
+Data = Mapping[str, float | int | str | None]
+
+
+def milestone(notice: Notice, view: CardView, data: Data, picture_file_id: str | None) -> MessageParts:
+    """The notification's text and the blocks of one message in the thread.
+
+    Args:
+        notice: anything but CARD; an unknown one is told as the state the run is in.
+        view: the run as it stands when the message is sent.
+        data: what belongs to the notice itself: `step`, `loss`, `cause`.
+        picture_file_id: Slack's id of the uploaded picture, if there is one.
+    """
+    text = _WORDS.get(notice, _otherwise)(view, data)
+    blocks = [section(text)]
+    if picture_file_id:
+        blocks.append(image(picture_file_id, _alt_text(notice, view, data)))
+    return clip(text.replace("*", ""), 3000), blocks
+
+
+def _step(data: Data, fallback: int) -> int:
+    step = data.get("step")
+    return int(step) if isinstance(step, int | float) else fallback
+
+
+def _started(view: CardView, _: Data) -> str:
+    plan = view.job.progress.plan
+    if plan is None:
+        return "Training has started."
+    lines = [
+        f"Training has started: {count(plan.total_steps, 'step')} in {count(plan.epochs, 'epoch')}.",
+        f"It learns from {count(plan.train_conversations, 'conversation')}; "
+        f"{count(plan.held_out_conversations, 'other')} {'is' if plan.held_out_conversations == 1 else 'are'} "
+        "held out to test the result.",
+    ]
+    if plan.truncated_sequences:
+        limit = view.job.configuration.hyperparameters.max_length
+        longer = count(plan.truncated_sequences, "piece")
+        lines.append(f"⚠ Longer than {limit:,} tokens, so split or shortened: {longer}.")
+    return "\n".join(lines)
+
+
+def _held_out(view: CardView, data: Data) -> str:
+    progress, step = view.job.progress, _step(data, view.job.progress.step)
+    loss = data.get("loss")
+    shown = float(loss) if isinstance(loss, int | float) else None
+    if shown is None:
+        return f"Held-out conversations tested at step {step:,}."
+    newest = progress.held_out is not None and progress.held_out.step == step
+    moved = trend(shown, progress.previous_held_out) if newest else ""
+    line = f"Step {step:,}: held-out loss *{decimal(shown)}*{moved}"
+    if newest and progress.best_held_out is not None and shown > progress.best_held_out:
+        line += f"\nThe best so far was {decimal(progress.best_held_out)}. If it keeps rising, the run is overfitting."
+    return line
+
+
+def _interrupted(view: CardView, data: Data) -> str:
+    step = _step(data, view.job.progress.checkpoint_step or 0)
+    kept = f"Everything up to step {step:,} is saved." if step else "No checkpoint was saved yet, so it starts over."
+    state = view.job.state
+    # The message may be sent when the recovery has begun, and been counted, already.
+    over = state is JobState.FAILED or (state is JobState.INTERRUPTED and view.job.recoveries >= MAX_RECOVERIES)
+    cause = data.get("cause")
+    why = f" ({cause_words(str(cause))})" if cause else ""
+    more = "No automatic recovery is left." if over else "It goes on by itself."
+    return f"The machine was lost{why}. {kept} {more}"
+
+
+def _recovered(view: CardView, data: Data) -> str:
+    step = _step(data, 0)
+    past = view.job.progress.interruptions
+    last = past[-1] if past else None
+    took = f" after {duration((last.resumed_at - last.at).total_seconds())}" if last and last.resumed_at else ""
+    if not step:
+        return f"Running again{took}, from the start: no checkpoint had been saved."
+    return f"Running again{took}, from step {step:,}. Nothing before it is trained twice."
+
+
+def _completed(view: CardView, _: Data) -> str:
+    measured = view.job.progress.perplexity
+    cost = f"one in {duration(view.elapsed_seconds)} for {spent(view)}."
+    if measured is None:
+        return f"D{cost}"
+    said = verdict(measured)
+    return f"*{said.badge}*, d{cost}\n{said.change} than the base model on {_conversations(measured.conversations)}."
+
+
+def _conversations(number: int) -> str:
+    return count(number, "held-out conversation")
+
+
+def _failed(view: CardView, _: Data) -> str:
+    failure = view.job.progress.failure
+    what = safe(failure.what, 300) if failure else "The run stopped without saying why."
+    return f"Failed after {duration(view.elapsed_seconds)}: {what}\nThe card says what helps."
+
+
+def _cancelled(view: CardView, _: Data) -> str:
+    return f"Cancelled after {duration(view.elapsed_seconds)}, {spent(view)} spent."
+
+
+def _otherwise(view: CardView, _: Data) -> str:
+    return f"{state_name(view.job.state)}, {percent(view.fraction)} done."
+
+
+def _alt_text(notice: Notice, view: CardView, data: Data) -> str:
+    measured = view.job.progress.perplexity
+    if notice is Notice.COMPLETED and measured is not None:
+        return (
+            f"Bar chart of perplexity on {_conversations(measured.conversations)}: "
+            f"base model {decimal(measured.base, 1)}, with the adapter {decimal(measured.tuned, 1)}"
+        )
+    loss = data.get("loss")
+    latest = f"; the latest held-out loss is {decimal(float(loss))}" if isinstance(loss, int | float) else ""
+    return f"Line chart of training and held-out loss up to step {_step(data, view.job.progress.step):,}{latest}"
+
+
+_WORDS: dict[Notice, Callable[[CardView, Data], str]] = {
+    Notice.STARTED: _started,
+    Notice.HELD_OUT: _held_out,
+    Notice.INTERRUPTED: _interrupted,
+    Notice.RECOVERED: _recovered,
+    Notice.COMPLETED: _completed,
+    Notice.FAILED: _failed,
+    Notice.CANCELLED: _cancelled,
+}

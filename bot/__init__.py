@@ -1,0 +1,1 @@
+"""The Slack face: app factory, middleware, one listener module per feature."""

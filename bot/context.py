@@ -1,0 +1,35 @@
+"""What the listeners are handed: ports, clock and the few facts of this installation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bot.later import Later
+from functions.access import identify
+from functions.model.people import Person, Role
+from functions.ports import Clock, Database, Files, Pictures, TokenCounter, Transaction
+
+
+@dataclass(frozen=True)
+class BotContext:
+    """Everything a listener may use. `fetch` saves a Slack file, by its private URL, into a folder's file."""
+
+    db: Database
+    files: Files
+    clock: Clock
+    pictures: Pictures
+    counter: TokenCounter
+    provider: str
+    base_model: str
+    default_role: Role
+    fetch: Callable[[str, Path], None]
+    max_file_bytes: int
+    later: Later = field(default_factory=Later)
+    # Checking a file takes up to a minute; a form that somebody opens meanwhile must not wait for it.
+    later_slow: Later = field(default_factory=lambda: Later(2))
+
+    def person(self, tx: Transaction, *, team_id: str, user_id: str) -> Person:
+        """Who is asking."""
+        return identify(tx, team_id=team_id, user_id=user_id, default_role=self.default_role)

@@ -1,0 +1,65 @@
+"""Every sentence that the bot says or logs by itself, as a named function."""
+
+from __future__ import annotations
+
+from blocks.text import channel, safe
+
+
+def unexpected(reference: str) -> str:
+    """For the person who met an error that nobody foresaw."""
+    return (
+        f"Something went wrong on our side. Nothing was charged and nothing was lost. "
+        f"Tell an admin this reference: {reference}"
+    )
+
+
+def trigger_expired(command: str) -> str:
+    """Slack gives three seconds to open a window; they passed."""
+    return f"Slack did not let me open the window in time. Type `{command}` again."
+
+
+def checking(file_name: str) -> str:
+    """While an added file is read."""
+    return f"Checking {file_name}: reading every record and counting tokens. A minute at most."
+
+
+def slack_busy() -> str:
+    """Slack answered 429 or 5xx, also at the second try."""
+    return "Slack is busy or out of order right now. Nothing was changed. Try again in a minute."
+
+
+def not_in_channel(channel_id: str) -> str:
+    """The card cannot be posted where the run was asked for."""
+    return (
+        f"I am not in {_place(channel_id)}, so your run's card is here. "
+        "Type `/invite @Bright Run` in the channel before the next run."
+    )
+
+
+def channel_archived(channel_id: str) -> str:
+    """The channel takes no messages any more."""
+    return f"{_place(channel_id)} is archived, so your run's card goes on here."
+
+
+def card_deleted(channel_id: str) -> str:
+    """Somebody deleted the card while the run had something to tell."""
+    return f"Your run's card in {_place(channel_id)} was deleted, so it goes on here. The run itself was not touched."
+
+
+def _place(channel_id: str) -> str:
+    return channel(channel_id) or "our direct messages"
+
+
+def taken_up_again(name: str) -> str:
+    """A failed job was started again."""
+    return f"{safe(name, 150)} goes on from its last checkpoint. The card shows its progress."
+
+
+def unknown_subcommand(text: str) -> str:
+    """`/brightrun something`."""
+    return f"I don't know `/brightrun {safe(text.replace('`', ''), 100)}`. Here is what I can do:"
+
+
+def adding() -> str:
+    """While a confirmed file is stored."""
+    return "Adding it to the team's training files."

@@ -1,0 +1,114 @@
+"""The only sender to Slack of what jobs have to tell: one card a job, edited in place, milestones below it.
+
+A message is marked as being sent, in a transaction of its own, before Slack is called. If the process dies
+in between, the next one finds the mark and looks the message up by its metadata before it sends it again.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from http.client import HTTPException
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from bot.context import BotContext
+from bot.errors import new_reference
+from bot.posting import Posted, Poster, reason_of
+from functions.errors import BrightRunError
+from functions.jobs import card_view
+from functions.model.outbox import Card, OutboxMessage
+from functions.model.views import CardView
+
+log = logging.getLogger(__name__)
+
+_MAX_DELAY = timedelta(minutes=5)
+# What no second try mends: nobody is left to tell, or Slack does not take this very content.
+_HOPELESS = {
+    "channel_not_found",
+    "is_archived",
+    "not_in_channel",
+    "user_not_found",
+    "user_disabled",
+    "cannot_dm_bot",
+    "invalid_blocks",
+    "invalid_arguments",
+    "invalid_metadata_format",
+    "msg_too_long",
+    "no_text",
+}
+# What an admin mends, by a new token or an installation; until then everything waits.
+_ADMIN = {"invalid_auth", "account_inactive", "token_revoked", "token_expired", "not_authed", "missing_scope"}
+
+
+class OutboxWorker:
+    """Sends what is due, one message at a time."""
+
+    def __init__(self, context: BotContext, client: WebClient) -> None:
+        self._context = context
+        self._poster = Poster(context, client)
+
+    def step(self) -> bool:
+        """Send the next message that is due; whether there was one."""
+        with self._context.db.transaction() as tx:
+            message = tx.outbox.claim(self._context.clock())
+            if message is None:
+                return False
+            job = tx.jobs.get(message.job_id)
+            card = tx.outbox.card(message.job_id)
+            view = card_view(tx, job=job, now=self._context.clock()) if job else None
+        if view is None:
+            self._drop(message, "the job is gone")
+        else:
+            self._attempt(message, view, card)
+        return True
+
+    def _attempt(self, message: OutboxMessage, view: CardView, card: Card | None) -> None:
+        try:
+            posted = self._poster.send(message, view, card)
+        except SlackApiError as error:
+            self._refused(message, error)
+        except (SlackClientError, HTTPException, OSError, BrightRunError) as error:
+            self._later(message, _backoff(message.attempts), repr(error))
+        except Exception:
+            # One message that cannot be drawn must not silence all others.
+            reference = new_reference()
+            log.exception("message %s of job %s: reference %s", message.id, message.job_id, reference)
+            self._later(message, _backoff(message.attempts), f"unexpected, reference {reference}")
+        else:
+            self._settle(message, posted, card)
+
+    def _settle(self, message: OutboxMessage, posted: Posted, card: Card | None) -> None:
+        with self._context.db.transaction() as tx:
+            if posted.card != card:
+                tx.outbox.set_card(posted.card)
+            tx.outbox.sent(message.id, ts=posted.ts, at=self._context.clock())
+
+    def _refused(self, message: OutboxMessage, error: SlackApiError) -> None:
+        reason = reason_of(error)
+        if error.response.status_code == 429:
+            seconds = float(error.response.headers.get("Retry-After", 1))
+            self._later(message, timedelta(seconds=seconds), "rate limited")
+        elif reason in _HOPELESS:
+            detail = (error.response.get("response_metadata") or {}).get("messages", "")
+            log.error("message %s of job %s cannot be sent: %s %s", message.id, message.job_id, reason, detail)
+            self._drop(message, reason)
+        elif reason in _ADMIN:
+            log.error("Slack refuses the bot (%s); an admin has to install it or renew its token", reason)
+            self._later(message, _MAX_DELAY, reason)
+        else:
+            self._later(message, _backoff(message.attempts), reason)
+
+    def _later(self, message: OutboxMessage, delay: timedelta, why: str) -> None:
+        log.info("message %s of job %s waits %s: %s", message.id, message.job_id, delay, why)
+        with self._context.db.transaction() as tx:
+            tx.outbox.retry(message.id, not_before=self._context.clock() + delay, error=why)
+
+    def _drop(self, message: OutboxMessage, why: str) -> None:
+        with self._context.db.transaction() as tx:
+            tx.outbox.drop(message.id, error=why)
+
+
+def _backoff(attempts: int) -> timedelta:
+    return min(timedelta(seconds=2.0 ** min(attempts, 9)), _MAX_DELAY)

@@ -1,0 +1,34 @@
+"""Who may do what. Called on the click and again on the submit."""
+
+from __future__ import annotations
+
+from functions.errors import NotAllowed
+from functions.model.people import Permission, Person, Role
+from functions.ports import Transaction
+
+_NEEDS = {
+    Permission.VIEW: "look at jobs",
+    Permission.IMPORT_FILES: "add training files",
+    Permission.START_JOBS: "start training runs",
+    Permission.DOWNLOAD: "download results",
+    Permission.MANAGE_BUDGET: "change the budget",
+}
+
+
+def identify(tx: Transaction, *, team_id: str, user_id: str, default_role: Role) -> Person:
+    """The person with their role; somebody never seen has the default role."""
+    role = tx.people.role(team_id, user_id) or default_role
+    return Person(team_id=team_id, user_id=user_id, role=role)
+
+
+def require(person: Person, permission: Permission) -> None:
+    """Let the person pass, or say why not.
+
+    Raises:
+        NotAllowed: the role does not include the permission.
+    """
+    if not person.may(permission):
+        raise NotAllowed(
+            f"Your role, {person.role.value}, may not {_NEEDS[permission]}.",
+            fix="An admin of Bright Run can change your role.",
+        )

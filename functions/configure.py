@@ -1,0 +1,273 @@
+"""What can be chosen for a run, and what a choice amounts to: the form and the review."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from functions import catalog
+from functions.budget import budget_status
+from functions.errors import InvalidInput, NotEligible, NotFound
+from functions.estimate import estimate_run
+from functions.memory import memory_need
+from functions.model.catalog import BaseModelCard, Tier
+from functions.model.estimate import Estimate, MemoryNeed
+from functions.model.job import Configuration, JobChoice, PresetRecord
+from functions.model.money import BudgetStatus, dollars
+from functions.model.training_file import TrainingFile
+from functions.model.views import FileOption, PresetOption, ReviewView, TrainFormView
+from functions.names import (
+    DESCRIPTION_MAX,
+    NOTES_MAX,
+    check_length,
+    clean_name,
+    clean_tags,
+    suggest_name,
+)
+from functions.ports import TRAINING_FILES, Files, Transaction
+from functions.training_files import default_preset, eligibility
+
+HISTORY_RUNS = 20
+_HIGH_COST_CENTS = 100_00
+_LONG_SECONDS = 24 * 3600
+COMMON_TAGS = ("experiment", "production", "client-delivery", "test", "poc")
+
+
+def file_option(tx: Transaction, files: Files, file: TrainingFile) -> FileOption:
+    """The file with the reasons, if any, why it may not be trained on now."""
+    verdict = eligibility(
+        file,
+        file_present=files.exists(TRAINING_FILES, file.sequences_path),
+        active_job_name=tx.jobs.active_on_file(file.id),
+    )
+    return FileOption(file=file, reasons=verdict.reasons)
+
+
+def find_files(tx: Transaction, files: Files, *, team_id: str, text: str, limit: int = 20) -> tuple[FileOption, ...]:
+    """Training files whose name holds the text, those that may be used first."""
+    found = [file_option(tx, files, file) for file in tx.files.search(team_id, text, limit)]
+    return tuple(sorted(found, key=lambda option: bool(option.reasons)))
+
+
+def chosen_file(tx: Transaction, files: Files, *, team_id: str, file_id: UUID) -> FileOption:
+    """The chosen file.
+
+    Raises:
+        NotFound: it is gone, or another team's.
+    """
+    file = tx.files.get(team_id, file_id)
+    if file is None:
+        raise NotFound("This training file is not there any more.", fix="Choose another one.")
+    return file_option(tx, files, file)
+
+
+def complete_choice(choice: JobChoice, *, provider: str, file: TrainingFile | None) -> JobChoice:
+    """The choice with what follows from it where nothing was chosen: preset by size, first tier and model."""
+    preset = choice.preset or (default_preset(file.stats.conversations) if file else catalog.presets()[0].key)
+    tier = choice.tier or next(t.key for t in catalog.tiers_of(provider) if t.offered)
+    model = choice.base_model or catalog.models_of(provider)[-1].key
+    return choice.model_copy(update={"preset": preset, "tier": tier, "base_model": model})
+
+
+def configuration_of(choice: JobChoice) -> Configuration:
+    """What will run for a complete choice.
+
+    Raises:
+        InvalidInput: an unknown preset, tier or model, or a tier that is not offered.
+    """
+    tier = catalog.tier(choice.tier)
+    if not tier.offered:
+        raise InvalidInput(f"{tier.name} is not offered. {tier.explanation}", field="tier")
+    model = catalog.base_model(choice.base_model)
+    settings = catalog.hyperparameters_for(catalog.preset(choice.preset), model)
+    settings = settings.model_copy(
+        update={"max_steps": choice.max_steps, "max_length": min(settings.max_length, model.context)}
+    )
+    return Configuration(base_model=model.key, tier=tier.key, preset=choice.preset, hyperparameters=settings)
+
+
+def train_form(
+    tx: Transaction,
+    files: Files,
+    *,
+    team_id: str,
+    choice: JobChoice,
+    provider: str,
+    now: datetime,
+    previous_cents: int | None = None,
+) -> TrainFormView:
+    """The form for what has been chosen so far."""
+    file = chosen_file(tx, files, team_id=team_id, file_id=choice.training_file_id) if choice.training_file_id else None
+    preset_is_default = not choice.preset
+    choice = complete_choice(choice, provider=provider, file=file.file if file else None)
+    model, tier, chosen = (
+        catalog.base_model(choice.base_model),
+        catalog.tier(choice.tier),
+        catalog.preset(choice.preset),
+    )
+    budget = budget_status(tx, team_id=team_id, now=now)
+    expected: Estimate | None = None
+    memory: MemoryNeed | None = None
+    if file is not None:
+        expected = quote(tx, team_id=team_id, file=file.file, choice=choice, now=now)
+        memory = _memory(choice, file.file, model, tier)
+    return TrainFormView(
+        choice=choice,
+        file=file,
+        eligible_files=sum(not option.reasons for option in find_files(tx, files, team_id=team_id, text="")),
+        presets=_preset_options(model, tx.jobs.preset_records(team_id)),
+        tiers=catalog.tiers_of(provider),
+        base_models=catalog.models_of(provider),
+        estimate=expected,
+        memory=memory,
+        budget=budget,
+        budget_after_cents=budget.limit_cents - budget.used_cents - expected.cents_high if expected else None,
+        previous_cents=previous_cents,
+        warnings=_warnings(expected, memory, budget),
+        tags_known=tuple(dict.fromkeys((*COMMON_TAGS, *tx.jobs.tags(team_id)))),
+        suggested_name=_free_name(tx, team_id, file.file, chosen.name, now) if file else "",
+        revision=f"{choice.training_file_id}:{choice.preset}" if file else "",
+        preset_is_default=preset_is_default,
+    )
+
+
+def check_choice(choice: JobChoice) -> JobChoice:
+    """The choice with its texts cleaned.
+
+    Raises:
+        InvalidInput: a text is too long, too short or of the wrong form; `field` says which.
+    """
+    return choice.model_copy(
+        update={
+            "name": clean_name(choice.name),
+            "description": check_length(choice.description, limit=DESCRIPTION_MAX, field="description"),
+            "notes": check_length(choice.notes, limit=NOTES_MAX, field="notes"),
+            "tags": clean_tags(choice.tags),
+            "client": check_length(choice.client, limit=80, field="client"),
+            "project": check_length(choice.project, limit=80, field="project"),
+        }
+    )
+
+
+def startable(
+    tx: Transaction, files: Files, *, team_id: str, choice: JobChoice, provider: str
+) -> tuple[FileOption, JobChoice]:
+    """The chosen file and the completed, cleaned choice, if a run could be started from them now.
+
+    Raises:
+        InvalidInput: something is missing, malformed or taken; `field` says what.
+        NotFound, NotEligible: the file is gone, or may not be trained on now.
+    """
+    if choice.training_file_id is None:
+        raise InvalidInput("Choose a training file first.", field="training_file")
+    option = chosen_file(tx, files, team_id=team_id, file_id=choice.training_file_id)
+    require_eligible(option)
+    choice = check_choice(complete_choice(choice, provider=provider, file=option.file))
+    if tx.jobs.name_taken(team_id, choice.name):
+        raise InvalidInput("A run of this name exists already. Add a version number or a detail.", field="name")
+    return option, choice
+
+
+def review(
+    tx: Transaction, files: Files, *, team_id: str, choice: JobChoice, provider: str, now: datetime
+) -> ReviewView:
+    """Everything chosen, checked, with what it costs.
+
+    Raises:
+        InvalidInput: something is missing or malformed; `field` says what.
+        NotEligible: the file may not be trained on now.
+    """
+    option, choice = startable(tx, files, team_id=team_id, choice=choice, provider=provider)
+    configuration = configuration_of(choice)
+    model, tier = catalog.base_model(choice.base_model), catalog.tier(choice.tier)
+    budget = budget_status(tx, team_id=team_id, now=now)
+    expected = quote(tx, team_id=team_id, file=option.file, choice=choice, now=now)
+    memory = _memory(choice, option.file, model, tier)
+    presets = _preset_options(model, tx.jobs.preset_records(team_id))
+    return ReviewView(
+        choice=choice,
+        configuration=configuration,
+        file=option.file,
+        preset=next(item for item in presets if item.preset.key == choice.preset),
+        tier=tier,
+        base_model=model,
+        estimate=expected,
+        memory=memory,
+        budget=budget,
+        warnings=_warnings(expected, memory, budget),
+        within_budget=expected.cents_high <= budget.remaining_cents,
+    )
+
+
+def require_eligible(option: FileOption) -> None:
+    """Let a usable file pass.
+
+    Raises:
+        NotEligible: with every reason and how to mend it.
+    """
+    if option.reasons:
+        raise NotEligible(f"{option.file.name} cannot be used now. {' '.join(option.reasons)}", reasons=option.reasons)
+
+
+def quote(tx: Transaction, *, team_id: str, file: TrainingFile, choice: JobChoice, now: datetime) -> Estimate:
+    """The estimate of a complete choice, from the team's own history where there is any."""
+    configuration = configuration_of(choice)
+    return estimate_run(
+        stats=file.stats,
+        model=catalog.base_model(configuration.base_model),
+        tier=catalog.tier(configuration.tier),
+        settings=configuration.hyperparameters,
+        held_out_fraction=configuration.held_out_fraction,
+        history=tx.jobs.finished_runs(team_id, configuration.tier, configuration.base_model, HISTORY_RUNS),
+        now=now,
+    )
+
+
+def _memory(choice: JobChoice, file: TrainingFile, model: BaseModelCard, tier: Tier) -> MemoryNeed:
+    longest = file.stats.tokens.longest if file.stats.tokens else model.context
+    settings = configuration_of(choice).hyperparameters
+    return memory_need(model, settings, longest=longest, available=tier.memory_bytes)
+
+
+def _preset_options(model: BaseModelCard, records: dict[str, PresetRecord]) -> tuple[PresetOption, ...]:
+    return tuple(
+        PresetOption(
+            preset=preset,
+            hyperparameters=catalog.hyperparameters_for(preset, model),
+            record=records.get(preset.key, PresetRecord()),
+        )
+        for preset in catalog.presets()
+    )
+
+
+def _free_name(tx: Transaction, team_id: str, file: TrainingFile, preset_name: str, now: datetime) -> str:
+    """The suggested name, with `v2`, `v3` … where it is taken."""
+    base = suggest_name(file_name=file.name, preset_name=preset_name, day=now.date())
+    name, version = base, 1
+    while tx.jobs.name_taken(team_id, name):
+        version += 1
+        ending = f" v{version}"
+        name = base[: 100 - len(ending)] + ending
+    return name
+
+
+def _warnings(estimate: Estimate | None, memory: MemoryNeed | None, budget: BudgetStatus) -> tuple[str, ...]:
+    warnings = []
+    if estimate and estimate.cents_high > _HIGH_COST_CENTS:
+        warnings.append(f"High cost: up to {dollars(estimate.cents_high)}. A smaller preset costs less.")
+    if estimate and estimate.seconds.high > _LONG_SECONDS:
+        hours = estimate.seconds.high / 3600
+        warnings.append(f"Long run: up to {hours:.0f} hours. Fewer epochs or less data shorten it.")
+    if estimate and estimate.cents_high > budget.remaining_cents:
+        short = estimate.cents_high - budget.remaining_cents
+        warnings.append(
+            f"Over budget: up to {dollars(estimate.cents_high)} needed, {dollars(budget.remaining_cents)} left, "
+            f"{dollars(short)} short. A budget manager can raise the limit."
+        )
+    elif estimate and budget.remaining_cents < estimate.cents_high * 3 // 2:
+        left = budget.remaining_cents - estimate.cents_high
+        warnings.append(f"This run may leave only {dollars(left)} of this month's budget.")
+    if memory and not memory.fits and memory.available is not None:
+        needed, there = memory.total / 1024**3, memory.available / 1024**3
+        warnings.append(f"Needs about {needed:.0f} GB of GPU memory, the card has {there:.0f}.")
+    return tuple(warnings)

@@ -1,0 +1,52 @@
+"""Messages on their way to Slack. Written with the state they tell of, sent by one worker."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Notice(StrEnum):
+    """What a message is about. The worker renders it from the job as it stands when it is sent."""
+
+    CARD = "card"
+    STARTED = "started"
+    HELD_OUT = "held_out"
+    INTERRUPTED = "interrupted"
+    RECOVERED = "recovered"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class OutboxMessage(BaseModel):
+    """A row of `outbox`. A CARD is edited in place; every other notice is one message in its thread.
+
+    `sending_since` is set, in a transaction of its own, before Slack is called: a row found in that
+    state after a crash may or may not have been sent, and is looked up before it is sent again.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: int
+    team_id: str
+    job_id: UUID
+    channel_id: str
+    notice: Notice
+    data: dict[str, float | int | str | None]
+    attempts: int
+    sending_since: datetime | None
+    created_at: datetime
+
+
+class Card(BaseModel):
+    """Where a job's card is."""
+
+    model_config = ConfigDict(frozen=True)
+
+    job_id: UUID
+    channel_id: str
+    ts: str

@@ -1,0 +1,74 @@
+"""What is known about a running job, folded from its events. Stored whole beside the job."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from functions.model.events import Failed, HeldOut, Metrics, PerplexityMeasured, Planned, Stage
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, allow_inf_nan=True)
+
+
+class StageProgress(_Record):
+    """One of the four stages: pending until it has started, then active, complete or failed."""
+
+    stage: Stage
+    status: str = "pending"
+    detail: str = ""
+    started_at: AwareDatetime | None = None
+    finished_at: AwareDatetime | None = None
+    earlier_seconds: float = 0.0
+
+    def seconds(self, now: datetime) -> float | None:
+        """How long it took, or has taken so far, in all attempts; None if it never started."""
+        current = self.attempt_seconds(now)
+        if current is None and not self.earlier_seconds:
+            return None
+        return self.earlier_seconds + (current or 0.0)
+
+    def attempt_seconds(self, now: datetime) -> float | None:
+        """The same of the current attempt alone."""
+        if self.started_at is None:
+            return None
+        return max(0.0, ((self.finished_at or now) - self.started_at).total_seconds())
+
+
+class Interruption(_Record):
+    """One loss of the machine: after which step, and from which checkpoint it went on, if it did."""
+
+    at: AwareDatetime
+    step: int
+    cause: str
+    resumed_at: AwareDatetime | None = None
+    resumed_step: int | None = None
+
+
+class Progress(_Record):
+    """Everything the card shows that the GPU job told."""
+
+    stages: tuple[StageProgress, ...] = tuple(StageProgress(stage=stage) for stage in Stage)
+    plan: Planned | None = None
+    metrics: Metrics | None = None
+    previous_loss: float | None = None
+    held_out: HeldOut | None = None
+    previous_held_out: float | None = None
+    best_held_out: float | None = None
+    perplexity: PerplexityMeasured | None = None
+    checkpoint_step: int | None = None
+    interruptions: tuple[Interruption, ...] = ()
+    failure: Failed | None = None
+    trained_tokens: int = 0
+    mean_tokens_per_second: float | None = None
+
+    @property
+    def step(self) -> int:
+        """The last optimizer step that was reported."""
+        return self.metrics.step if self.metrics else 0
+
+    def stage(self, stage: Stage) -> StageProgress:
+        """The progress of one stage."""
+        return next(item for item in self.stages if item.stage is stage)

@@ -1,0 +1,155 @@
+"""View data: what a screen shows, computed by the verbs and drawn by `blocks`. No Slack in here."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from functions.model.catalog import BaseModelCard, Preset, Tier
+from functions.model.estimate import Estimate, MemoryNeed
+from functions.model.job import Artifact, Configuration, Job, JobChoice, PresetRecord
+from functions.model.job_spec import Hyperparameters
+from functions.model.money import BudgetStatus
+from functions.model.people import Person
+from functions.model.training_file import TrainingFile
+
+
+class _View(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class CardView(_View):
+    """A job's card. `done_at` is the expected end; `projected_cents` the expected final cost."""
+
+    job: Job
+    now: datetime
+    elapsed_seconds: float
+    remaining_seconds: float | None
+    done_at: datetime | None
+    fraction: float
+    spent_cents: int
+    projected_cents: int | None
+    artifact: Artifact | None
+    can_retry: bool
+
+
+class FileOption(_View):
+    """One training file in the searchable select; `reasons` say why it may not be used now."""
+
+    file: TrainingFile
+    reasons: tuple[str, ...]
+
+
+class PresetOption(_View):
+    """A preset as applied to the chosen base model, with this team's record."""
+
+    preset: Preset
+    hyperparameters: Hyperparameters
+    record: PresetRecord
+
+
+class TrainFormView(_View):
+    """The /train modal. What is None waits for an earlier choice.
+
+    `previous_cents` is the expected cost before the last change, for the arrow; `revision` changes
+    whenever pre-filled inputs must take new values; `budget_after_cents` is what would be left.
+    `preset_is_default` tells that nobody chose the preset: it follows the file.
+    """
+
+    choice: JobChoice
+    file: FileOption | None
+    eligible_files: int
+    presets: tuple[PresetOption, ...]
+    tiers: tuple[Tier, ...]
+    base_models: tuple[BaseModelCard, ...]
+    estimate: Estimate | None
+    memory: MemoryNeed | None
+    budget: BudgetStatus
+    budget_after_cents: int | None
+    previous_cents: int | None
+    warnings: tuple[str, ...]
+    tags_known: tuple[str, ...]
+    suggested_name: str
+    revision: str
+    preset_is_default: bool = False
+
+
+class ReviewView(_View):
+    """The pushed review: everything chosen, what it costs, and what to confirm."""
+
+    choice: JobChoice
+    configuration: Configuration
+    file: TrainingFile
+    preset: PresetOption
+    tier: Tier
+    base_model: BaseModelCard
+    estimate: Estimate
+    memory: MemoryNeed
+    budget: BudgetStatus
+    warnings: tuple[str, ...]
+    within_budget: bool
+
+
+class JobLine(_View):
+    """A job in a list. `fraction` is 0 to 1."""
+
+    job: Job
+    fraction: float
+    spent_cents: int
+
+
+class JobListView(_View):
+    """`/jobs`: the newest first; `total` counts those that are not shown too."""
+
+    lines: tuple[JobLine, ...]
+    total: int
+    now: datetime
+
+
+class MetricPoint(_View):
+    """One point of a curve."""
+
+    step: int
+    training_loss: float | None = None
+    held_out_loss: float | None = None
+
+
+class JobDetailsView(_View):
+    """Everything about one job. `points` are thinned to what a table can hold."""
+
+    card: CardView
+    file: TrainingFile | None
+    points: tuple[MetricPoint, ...]
+    log: tuple[str, ...]
+    artifacts: tuple[Artifact, ...]
+
+
+class FileListView(_View):
+    """`/datasets`: the team's training files with their eligibility."""
+
+    files: tuple[FileOption, ...]
+    may_import: bool
+
+
+class ImportReport(_View):
+    """What an import would add, before the person confirms it."""
+
+    file_name: str
+    name: str
+    size_bytes: int
+    file: TrainingFile
+    warnings: tuple[str, ...]
+    reasons: tuple[str, ...]
+    replaces: str = ""
+
+
+class HomeView(_View):
+    """App Home: the person's team at a glance."""
+
+    person: Person
+    active: tuple[JobLine, ...]
+    recent: tuple[JobLine, ...]
+    files: int
+    budget: BudgetStatus
+    now: datetime

@@ -1,0 +1,384 @@
+"""What the verbs need from the outside, as Protocols. Adapters in `infra` are handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from functions.model.conversation import TrainingSequence
+from functions.model.estimate import FinishedRun
+from functions.model.events import Event
+from functions.model.job import Artifact, Attempt, Job, JobChoice, NewJob, PresetRecord
+from functions.model.job_spec import JobSpec
+from functions.model.money import EntryKind
+from functions.model.outbox import Card, Notice, OutboxMessage
+from functions.model.people import Role
+from functions.model.progress import Progress
+from functions.model.states import JobState
+from functions.model.training_file import TrainingFile
+from functions.model.views import MetricPoint
+
+TRAINING_FILES = "training-files"
+MODEL_ARTIFACTS = "model-artifacts"
+
+Clock = Callable[[], datetime]
+
+
+class People(Protocol):
+    """The `people` table."""
+
+    def role(self, team_id: str, user_id: str) -> Role | None:
+        """The person's role, None for somebody never seen."""
+        ...
+
+    def set_role(self, team_id: str, user_id: str, role: Role) -> None:
+        """Give a person a role."""
+        ...
+
+
+class TrainingFiles(Protocol):
+    """The `training_files` table."""
+
+    def get(self, team_id: str, file_id: UUID) -> TrainingFile | None:
+        """One file of the team."""
+        ...
+
+    def by_content(self, team_id: str, sha256: str) -> TrainingFile | None:
+        """The active file with these very bytes."""
+        ...
+
+    def search(self, team_id: str, text: str, limit: int) -> list[TrainingFile]:
+        """Active files whose name contains the text, newest first."""
+        ...
+
+    def add(self, file: TrainingFile) -> None:
+        """Insert a file."""
+        ...
+
+
+class Jobs(Protocol):
+    """`training_jobs`, `job_attempts`, `job_events`, `training_metrics_history`, `model_artifacts`."""
+
+    def get(self, job_id: UUID, *, lock: bool = False) -> Job | None:
+        """One job; `lock` holds its row until the transaction ends."""
+        ...
+
+    def keep_draft(self, team_id: str, request_key: str, choice: JobChoice) -> None:
+        """Keep what was chosen between the form and the start; the newest choice of a request stays."""
+        ...
+
+    def draft(self, team_id: str, request_key: str) -> JobChoice | None:
+        """What was chosen for a request."""
+        ...
+
+    def by_request(self, team_id: str, request_key: str) -> Job | None:
+        """The job that this very request made, if it did."""
+        ...
+
+    def name_taken(self, team_id: str, name: str) -> bool:
+        """Whether a job of the team has the name, upper and lower case alike."""
+        ...
+
+    def active_on_file(self, file_id: UUID) -> str | None:
+        """The name of the active job on a training file."""
+        ...
+
+    def insert(self, job: NewJob) -> None:
+        """Insert a job as queued."""
+        ...
+
+    def update(
+        self,
+        job_id: UUID,
+        *,
+        state: JobState | None = None,
+        progress: Progress | None = None,
+        started_at: datetime | None = None,
+        ended_at: datetime | None = None,
+        recoveries: int | None = None,
+        billed_seconds: float | None = None,
+        actual_cost_cents: int | None = None,
+        reopen: bool = False,
+    ) -> None:
+        """Change what is given; `reopen` clears `ended_at`."""
+        ...
+
+    def in_states(self, states: Iterable[JobState]) -> list[Job]:
+        """Jobs in any of the states, oldest first."""
+        ...
+
+    def recent(self, team_id: str, limit: int) -> list[Job]:
+        """The team's newest jobs."""
+        ...
+
+    def count(self, team_id: str) -> int:
+        """How many jobs the team has."""
+        ...
+
+    def begin_attempt(self, job_id: UUID, at: datetime) -> int:
+        """Count up and record the next attempt; returns its number."""
+        ...
+
+    def set_call(self, job_id: UUID, attempt: int, call_id: str) -> None:
+        """Store how the compute knows this attempt."""
+        ...
+
+    def end_attempt(self, job_id: UUID, attempt: int, at: datetime) -> float:
+        """Mark the attempt ended, once; returns its seconds, 0 if it had ended before."""
+        ...
+
+    def attempt(self, job_id: UUID, attempt: int) -> Attempt | None:
+        """One attempt."""
+        ...
+
+    def add_events(self, events: Sequence[Event], received_at: datetime) -> list[Event]:
+        """Store events of one job and attempt; returns those that were new."""
+        ...
+
+    def add_points(self, job_id: UUID, attempt: int, events: Sequence[Event]) -> None:
+        """Write metrics and held-out losses into the history."""
+        ...
+
+    def points(self, job_id: UUID, limit: int) -> list[MetricPoint]:
+        """The curve, thinned evenly to at most `limit` points; held-out points are all kept."""
+        ...
+
+    def log_tail(self, job_id: UUID, limit: int) -> list[str]:
+        """The last log lines, oldest first."""
+        ...
+
+    def add_artifact(self, artifact: Artifact) -> None:
+        """Record a stored result; the same name again replaces it."""
+        ...
+
+    def artifacts(self, job_id: UUID) -> list[Artifact]:
+        """A job's stored results with their download counts."""
+        ...
+
+    def artifact(self, artifact_id: UUID) -> Artifact | None:
+        """One stored result."""
+        ...
+
+    def count_download(self, artifact_id: UUID, user_id: str, at: datetime, expires_at: datetime) -> None:
+        """Record that a link was made for somebody."""
+        ...
+
+    def finished_runs(self, team_id: str, tier: str, base_model: str, limit: int) -> list[FinishedRun]:
+        """What the team's last completed jobs of this kind teach."""
+        ...
+
+    def preset_records(self, team_id: str) -> dict[str, PresetRecord]:
+        """How each preset has done."""
+        ...
+
+    def tags(self, team_id: str) -> list[str]:
+        """Tags the team has used."""
+        ...
+
+    def add_tags(self, team_id: str, tags: Iterable[str]) -> None:
+        """Remember tags."""
+        ...
+
+
+class Ledger(Protocol):
+    """`budgets` and the append-only `ledger`."""
+
+    def lock_limit(self, team_id: str) -> int:
+        """The monthly limit in cents, its row locked until the transaction ends."""
+        ...
+
+    def limit(self, team_id: str) -> int:
+        """The monthly limit in cents."""
+        ...
+
+    def sums(self, team_id: str, since: datetime) -> tuple[int, int]:
+        """(spent since then, reserved now) in cents."""
+        ...
+
+    def reserved_for(self, job_id: UUID) -> int:
+        """What is still reserved for a job, in cents."""
+        ...
+
+    def settled_for(self, job_id: UUID) -> int:
+        """What has been settled for a job, in cents."""
+        ...
+
+    def append(self, *, team_id: str, job_id: UUID | None, kind: EntryKind, cents: int, at: datetime, key: str) -> bool:
+        """Append an entry; False where one with this key is there already."""
+        ...
+
+
+class Outbox(Protocol):
+    """`outbox` and `job_cards`."""
+
+    def put(
+        self, *, job: Job, notice: Notice, key: str, at: datetime, data: dict[str, float | int | str | None]
+    ) -> None:
+        """Queue a message; the same key again changes nothing. A pending CARD is not queued twice."""
+        ...
+
+    def claim(self, now: datetime) -> OutboxMessage | None:
+        """Take the next message that is due, marked as being sent; one of a job at a time, in order."""
+        ...
+
+    def sent(self, message_id: int, *, ts: str, at: datetime) -> None:
+        """It was sent."""
+        ...
+
+    def retry(self, message_id: int, *, not_before: datetime, error: str) -> None:
+        """It was not sent and will be tried again."""
+        ...
+
+    def drop(self, message_id: int, *, error: str) -> None:
+        """It can never be sent."""
+        ...
+
+    def card(self, job_id: UUID) -> Card | None:
+        """Where the job's card is."""
+        ...
+
+    def set_card(self, card: Card) -> None:
+        """Remember where the job's card is."""
+        ...
+
+    def waiting(self) -> int:
+        """Messages not yet sent."""
+        ...
+
+    def sent_count(self, job_id: UUID) -> int:
+        """Calls that told of the job: messages sent and card edits."""
+        ...
+
+
+class Deliveries(Protocol):
+    """`slack_deliveries`: what Slack delivered is handled once."""
+
+    def first_time(self, key: str) -> bool:
+        """Record the key; False where it was there."""
+        ...
+
+
+class Audit(Protocol):
+    """The append-only audit log."""
+
+    def append(
+        self,
+        *,
+        team_id: str,
+        at: datetime,
+        actor: str,
+        action: str,
+        target: str,
+        detail: dict[str, str | int],
+    ) -> None:
+        """Write down who did what."""
+        ...
+
+
+class Transaction(Protocol):
+    """A unit of work: all of it happens, or none."""
+
+    @property
+    def people(self) -> People: ...
+    @property
+    def files(self) -> TrainingFiles: ...
+    @property
+    def jobs(self) -> Jobs: ...
+    @property
+    def ledger(self) -> Ledger: ...
+    @property
+    def outbox(self) -> Outbox: ...
+    @property
+    def deliveries(self) -> Deliveries: ...
+    @property
+    def audit(self) -> Audit: ...
+
+
+class Database(Protocol):
+    """Hands out transactions."""
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Begin; commits at the end of the block, rolls back where it raises."""
+        ...
+
+
+class Files(Protocol):
+    """Buckets of files, with links that expire. Paths use forward slashes."""
+
+    def put(self, bucket: str, path: str, data: bytes | Path) -> None:
+        """Store a file, replacing what was there."""
+        ...
+
+    def exists(self, bucket: str, path: str) -> bool:
+        """Whether the file is there."""
+        ...
+
+    def download_url(self, bucket: str, path: str, *, expires_in: timedelta, name: str) -> str:
+        """A link to the file that stops working after the given time; saved under `name`."""
+        ...
+
+    def upload_url(self, bucket: str, path: str, *, max_bytes: int) -> str:
+        """A link to which the file may be PUT once."""
+        ...
+
+
+class CallState(NamedTuple):
+    """How a launched attempt stands. `exit_code` is None while it runs or where none is known."""
+
+    running: bool
+    exit_code: int | None = None
+    note: str = ""
+
+
+class Compute(Protocol):
+    """Where GPU jobs run."""
+
+    provider: str
+
+    def launch(self, spec: JobSpec, *, token: str, tier: str) -> str:
+        """Start an attempt; returns the call id by which it is polled and cancelled."""
+        ...
+
+    def poll(self, call_id: str) -> CallState:
+        """How it stands, without waiting."""
+        ...
+
+    def cancel(self, call_id: str) -> None:
+        """End it."""
+        ...
+
+    def work_dir(self, job_id: UUID) -> str:
+        """The folder that outlives a job's attempts, as the job will see it."""
+        ...
+
+    def model_path(self, base_model: str) -> str | None:
+        """A local folder with the base model's weights, or None to take it from the hub."""
+        ...
+
+
+class TokenCounter(Protocol):
+    """Counts tokens with a base model's own tokenizer and chat template."""
+
+    def count(self, base_model: str, sequences: Sequence[TrainingSequence]) -> list[tuple[int, int]]:
+        """(tokens, tokens that carry loss) of every sequence."""
+        ...
+
+
+class Pictures(Protocol):
+    """Figures as PNG bytes, and the report that holds them."""
+
+    def loss_curve(self, job: Job, points: Sequence[MetricPoint]) -> bytes:
+        """Training and held-out loss over steps."""
+        ...
+
+    def perplexity_bars(self, job: Job) -> bytes:
+        """Base and tuned perplexity side by side."""
+        ...
+
+    def run_report(self, job: Job, points: Sequence[MetricPoint]) -> bytes:
+        """The run's report, made to be shown to a client, as PDF."""
+        ...

@@ -1,0 +1,182 @@
+"""Folds events into what is known of a job: its progress, and the state that it moves to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from functions.model.events import (
+    CheckpointSaved,
+    Event,
+    Failed,
+    Finished,
+    HeldOut,
+    Interrupted,
+    Metrics,
+    PerplexityMeasured,
+    Planned,
+    Resumed,
+    Stage,
+    StageChanged,
+)
+from functions.model.progress import Interruption, Progress, StageProgress
+from functions.model.states import TERMINAL, JobState, is_legal
+
+_STATE_OF_STAGE = {
+    Stage.PREPROCESSING: JobState.PREPROCESSING,
+    Stage.MODEL_LOADING: JobState.LOADING_MODEL,
+    Stage.TRAINING: JobState.TRAINING,
+    Stage.FINALIZATION: JobState.FINALIZING,
+}
+# The way forward within one attempt. Deliveries may come out of order: a later stage's news implies the
+# stages before it, and an earlier stage's news that comes late moves nothing.
+_FORWARD = (
+    JobState.PREPROCESSING,
+    JobState.LOADING_MODEL,
+    JobState.TRAINING,
+    JobState.FINALIZING,
+    JobState.COMPLETED,
+)
+
+
+def advance(progress: Progress, event: Event) -> Progress:
+    """The progress after this event. Events of one attempt may come in any order, and twice."""
+    fold = _FOLDS.get(type(event.body))
+    return fold(progress, event.body, event.at) if fold else progress
+
+
+def next_state(state: JobState, event: Event) -> JobState:
+    """The state after this event of the job's current attempt; the same where it moves nothing."""
+    target = _target(event)
+    if target is None or state in TERMINAL or target is state:
+        return state
+    if target in _FORWARD:
+        return _forward(state, target)
+    return target if is_legal(state, target) else state
+
+
+def _target(event: Event) -> JobState | None:
+    body = event.body
+    if isinstance(body, StageChanged):
+        return _STATE_OF_STAGE[body.stage]
+    if isinstance(body, Finished):
+        return JobState.COMPLETED
+    if isinstance(body, Failed):
+        return JobState.FAILED
+    return JobState.INTERRUPTED if isinstance(body, Interrupted) else None
+
+
+def _forward(state: JobState, target: JobState) -> JobState:
+    goal = _FORWARD.index(target)
+    start = _FORWARD.index(state) + 1 if state in _FORWARD else 0
+    for step in _FORWARD[start : goal + 1]:
+        if is_legal(state, step):
+            state = step
+    return state
+
+
+def _stage(progress: Progress, body: StageChanged, at: datetime) -> Progress:
+    def change(item: StageProgress) -> StageProgress:
+        if item.stage is not body.stage:
+            return item
+        if body.status == "started":
+            # A later attempt goes through the stage again: what it took before still counts.
+            before = (item.seconds(at) or 0.0) if item.finished_at else item.earlier_seconds
+            return StageProgress(
+                stage=item.stage, status="active", detail=body.detail, started_at=at, earlier_seconds=before
+            )
+        if body.status == "finished":
+            detail = body.detail or item.detail
+            return item.model_copy(update={"status": "complete", "detail": detail, "finished_at": at})
+        return item.model_copy(update={"detail": body.detail})
+
+    return progress.model_copy(update={"stages": tuple(change(item) for item in progress.stages)})
+
+
+def _planned(progress: Progress, body: Planned, _: datetime) -> Progress:
+    return progress.model_copy(update={"plan": body})
+
+
+def _metrics(progress: Progress, body: Metrics, _: datetime) -> Progress:
+    before = progress.metrics
+    if before is not None and body.step < before.step:
+        return progress
+    previous = before.loss if before and body.step > before.step else progress.previous_loss
+    return progress.model_copy(
+        update={"metrics": body, "previous_loss": previous, "trained_tokens": body.tokens_trained}
+    )
+
+
+def _held_out(progress: Progress, body: HeldOut, _: datetime) -> Progress:
+    before = progress.held_out
+    if before is not None and body.step < before.step:
+        return progress
+    previous = before.loss if before and body.step > before.step else progress.previous_held_out
+    best = min(body.loss, progress.best_held_out) if progress.best_held_out is not None else body.loss
+    return progress.model_copy(update={"held_out": body, "previous_held_out": previous, "best_held_out": best})
+
+
+def _checkpoint(progress: Progress, body: CheckpointSaved, _: datetime) -> Progress:
+    return progress.model_copy(update={"checkpoint_step": max(body.step, progress.checkpoint_step or 0)})
+
+
+def _perplexity(progress: Progress, body: PerplexityMeasured, _: datetime) -> Progress:
+    return progress.model_copy(update={"perplexity": body})
+
+
+def _interrupted(progress: Progress, body: Interrupted, at: datetime) -> Progress:
+    return interrupted(progress, at=at, step=body.step, cause=body.signal)
+
+
+def _resumed(progress: Progress, body: Resumed, at: datetime) -> Progress:
+    """Goes back to the checkpoint: what came after it is trained again and will be told again."""
+    past = progress.interruptions
+    if past and past[-1].resumed_at is None:
+        last = past[-1].model_copy(update={"resumed_at": at, "resumed_step": body.step})
+        past = (*past[:-1], last)
+    metrics = progress.metrics
+    if metrics is not None and metrics.step > body.step:
+        metrics = metrics.model_copy(update={"step": body.step})
+    return progress.model_copy(update={"interruptions": past, "failure": None, "metrics": metrics})
+
+
+def _failed(progress: Progress, body: Failed, at: datetime) -> Progress:
+    def mark(item: StageProgress) -> StageProgress:
+        active = item.status == "active"
+        return item.model_copy(update={"status": "failed", "finished_at": at}) if active else item
+
+    return progress.model_copy(update={"failure": body, "stages": tuple(mark(item) for item in progress.stages)})
+
+
+def _finished(progress: Progress, body: Finished, _: datetime) -> Progress:
+    return progress.model_copy(
+        update={"mean_tokens_per_second": body.tokens_per_second, "trained_tokens": body.trained_tokens}
+    )
+
+
+def interrupted(progress: Progress, *, at: datetime, step: int, cause: str) -> Progress:
+    """The progress after the machine was lost at `step`; the stage it was in will begin anew."""
+
+    def halt(item: StageProgress) -> StageProgress:
+        if item.status != "active":
+            return item
+        return StageProgress(stage=item.stage, detail=item.detail, earlier_seconds=item.seconds(at) or 0.0)
+
+    loss = Interruption(at=at, step=step, cause=cause)
+    stages = tuple(halt(item) for item in progress.stages)
+    return progress.model_copy(update={"interruptions": (*progress.interruptions, loss), "stages": stages})
+
+
+_FOLDS: dict[type, Callable[[Progress, Any, datetime], Progress]] = {
+    StageChanged: _stage,
+    Planned: _planned,
+    Metrics: _metrics,
+    HeldOut: _held_out,
+    CheckpointSaved: _checkpoint,
+    PerplexityMeasured: _perplexity,
+    Interrupted: _interrupted,
+    Resumed: _resumed,
+    Failed: _failed,
+    Finished: _finished,
+}

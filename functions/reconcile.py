@@ -1,0 +1,202 @@
+"""Brings jobs and machines into agreement: admits, launches, recovers, gives up. Safe to run twice at once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from functions import catalog
+from functions.errors import BrightRunError
+from functions.ingest import move
+from functions.model.events import Failed
+from functions.model.job import MAX_RECOVERIES, Attempt, Job
+from functions.model.job_spec import JobSpec, TrainingData
+from functions.model.outbox import Notice
+from functions.model.signing import job_token
+from functions.model.states import RUNNING, JobState
+from functions.ports import TRAINING_FILES, CallState, Clock, Compute, Database, Files, Transaction
+from functions.progress import interrupted
+
+log = logging.getLogger(__name__)
+
+# A launch whose call id was never stored died in between; it is launched again after this time.
+LAUNCH_GRACE = timedelta(seconds=60)
+# Longer than the longest silence of a healthy job: loading 70B weights.
+SILENCE = timedelta(minutes=30)
+CARD_AGE = timedelta(seconds=15)
+LINK_LIFE = timedelta(hours=24)
+
+
+class Reconciler:
+    """One step of the loop, over everything that is not at rest."""
+
+    def __init__(
+        self,
+        db: Database,
+        files: Files,
+        compute: Compute,
+        *,
+        clock: Clock,
+        secret: str,
+        service_url: str,
+        max_running: int,
+    ) -> None:
+        self._db = db
+        self._files = files
+        self._compute = compute
+        self._clock = clock
+        self._secret = secret
+        self._service_url = service_url
+        self._max_running = max_running
+        # When a silent job's card was last drawn; forgetting it costs one drawing.
+        self._drawn: dict[UUID, datetime] = {}
+
+    def step(self) -> None:
+        """Look at every job once. One job's trouble does not hold up the others."""
+        with self._db.transaction() as tx:
+            running = tx.jobs.in_states(RUNNING | {JobState.INTERRUPTED})
+            queued = tx.jobs.in_states({JobState.QUEUED, JobState.QUEUED_WAITING_FOR_GPU})
+        for job in running:
+            self._guarded(job, self._watch)
+        free = self._max_running - len(running)
+        for job in queued[: max(0, free)]:
+            self._guarded(job, self._admit)
+
+    def _guarded(self, job: Job, action: Callable[[UUID], None]) -> None:
+        try:
+            action(job.id)
+        except BrightRunError as error:
+            log.warning("job %s: %s", job.id, error)
+
+    def _admit(self, job_id: UUID) -> None:
+        with self._db.transaction() as tx:
+            job = tx.jobs.get(job_id, lock=True)
+            if job is None or job.state not in (JobState.QUEUED, JobState.QUEUED_WAITING_FOR_GPU):
+                return
+            now = self._clock()
+            tx.jobs.begin_attempt(job_id, now)
+            tx.jobs.update(job_id, state=JobState.PROVISIONING)
+            tx.outbox.put(job=job, notice=Notice.CARD, key="", at=now, data={})
+        self._launch(job_id)
+
+    def _launch(self, job_id: UUID) -> None:
+        """Start the current attempt, which is recorded already; its row is locked while it starts."""
+        with self._db.transaction() as tx:
+            job = tx.jobs.get(job_id)
+        if job is None:
+            return
+        # Before the lock: the embedded model is unpacked at its first use, which takes half a minute.
+        model_path = self._compute.model_path(catalog.base_model(job.configuration.base_model).hub_id)
+        with self._db.transaction() as tx:
+            job = tx.jobs.get(job_id, lock=True)
+            attempt = tx.jobs.attempt(job_id, job.attempt) if job else None
+            if job is None or attempt is None or attempt.call_id or attempt.ended_at:
+                return
+            token = job_token(self._secret, job_id=str(job.id), attempt=job.attempt)
+            call_id = self._compute.launch(self._spec(tx, job, model_path), token=token, tier=job.configuration.tier)
+            tx.jobs.set_call(job.id, job.attempt, call_id)
+        log.info("job %s: attempt %s launched as %s", job.id, job.attempt, call_id)
+
+    def _spec(self, tx: Transaction, job: Job, model_path: str | None) -> JobSpec:
+        file = tx.files.get(job.team_id, job.training_file_id)
+        if file is None:
+            raise BrightRunError(f"The training file of {job.name} is gone.")
+        settings = job.configuration
+        url = self._files.download_url(
+            TRAINING_FILES, file.sequences_path, expires_in=LINK_LIFE, name="sequences.jsonl"
+        )
+        return JobSpec(
+            job_id=job.id,
+            job_name=job.name,
+            attempt=job.attempt,
+            base_model=catalog.base_model(settings.base_model).hub_id,
+            base_model_path=model_path,
+            data=TrainingData(
+                url=url, sha256=file.sequences_sha256, name=file.name, held_out_fraction=settings.held_out_fraction
+            ),
+            hyperparameters=settings.hyperparameters,
+            engine=settings.engine,
+            work_dir=self._compute.work_dir(job.id),
+            checkpoint_every_steps=settings.checkpoint_every_steps,
+            service_url=self._service_url,
+            rate_cents_per_hour=job.rate_cents_per_hour,
+            preset=settings.preset,
+        )
+
+    def _watch(self, job_id: UUID) -> None:
+        with self._db.transaction() as tx:
+            job = tx.jobs.get(job_id)
+            attempt = tx.jobs.attempt(job_id, job.attempt) if job else None
+        if job is None:
+            return
+        if job.state in (JobState.INTERRUPTED, JobState.RECOVERING) and (attempt is None or attempt.ended_at):
+            self._recover(job_id)
+        elif attempt is not None and not attempt.call_id:
+            if self._clock() - attempt.launched_at > LAUNCH_GRACE:
+                self._launch(job_id)
+        elif attempt is not None:
+            self._check(job, attempt)
+
+    def _check(self, job: Job, attempt: Attempt) -> None:
+        call = self._compute.poll(attempt.call_id)
+        heard = attempt.last_event_at or attempt.launched_at
+        if call.running and self._clock() - heard <= SILENCE:
+            self._keep_fresh(job, heard)
+            return
+        if call.running:
+            self._compute.cancel(attempt.call_id)
+            call = CallState(running=False, note=f"no sign of life for {SILENCE.seconds // 60} minutes")
+        self._lost(job.id, job.attempt, call)
+
+    def _keep_fresh(self, job: Job, heard: datetime) -> None:
+        """Have the card drawn anew while a job is busy without a word: time and money go on."""
+        now = self._clock()
+        if now - max(heard, self._drawn.get(job.id, heard)) > CARD_AGE:
+            self._drawn[job.id] = now
+            with self._db.transaction() as tx:
+                tx.outbox.put(job=job, notice=Notice.CARD, key="", at=now, data={})
+
+    def _lost(self, job_id: UUID, attempt: int, call: CallState) -> None:
+        """The attempt's machine is gone and the job did not end: note it, so that it is recovered."""
+        with self._db.transaction() as tx:
+            job = tx.jobs.get(job_id, lock=True)
+            if job is None or job.attempt != attempt or job.state not in RUNNING:
+                return
+            now = self._clock()
+            cause = call.note or f"exit code {call.exit_code}"
+            progress = interrupted(job.progress, at=now, step=job.progress.checkpoint_step or 0, cause=cause)
+            tx.jobs.update(job_id, progress=progress)
+            move(tx, job=job.model_copy(update={"progress": progress}), state=JobState.INTERRUPTED, now=now)
+        log.warning("job %s: attempt %s lost (%s)", job_id, attempt, cause)
+
+    def _recover(self, job_id: UUID) -> None:
+        with self._db.transaction() as tx:
+            job = tx.jobs.get(job_id, lock=True)
+            if job is None or job.state not in (JobState.INTERRUPTED, JobState.RECOVERING):
+                return
+            now = self._clock()
+            if job.state is JobState.INTERRUPTED and job.recoveries >= MAX_RECOVERIES:
+                _give_up(tx, job, now)
+                return
+            recoveries = job.recoveries + (job.state is JobState.INTERRUPTED)
+            tx.jobs.begin_attempt(job_id, now)
+            tx.jobs.update(job_id, state=JobState.RECOVERING, recoveries=recoveries)
+            tx.outbox.put(job=job, notice=Notice.CARD, key="", at=now, data={})
+        self._launch(job_id)
+
+
+def _give_up(tx: Transaction, job: Job, now: datetime) -> None:
+    step = job.progress.checkpoint_step or 0
+    last = job.progress.interruptions[-1].cause if job.progress.interruptions else "unknown"
+    failure = Failed(
+        code="interrupted",
+        what=f"Interrupted {len(job.progress.interruptions)} times; automatic recovery stops here.",
+        why=f"The last interruption: {last}.",
+        fixes=(f"Try again: it goes on from step {step}, nothing before it is trained twice.",),
+        step=step,
+    )
+    progress = job.progress.model_copy(update={"failure": failure})
+    tx.jobs.update(job.id, progress=progress)
+    move(tx, job=job.model_copy(update={"progress": progress}), state=JobState.FAILED, now=now)

@@ -1,0 +1,153 @@
+"""Starting a run: one transaction from the lock on the budget to the message in the outbox."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid4
+
+from functions import catalog
+from functions.access import require
+from functions.budget import reserve
+from functions.configure import (
+    configuration_of,
+    quote,
+    startable,
+)
+from functions.errors import BrightRunError, Conflict, InvalidInput, NotFound
+from functions.memory import memory_need
+from functions.model.job import Job, JobChoice, NewJob
+from functions.model.money import dollars
+from functions.model.outbox import Notice
+from functions.model.people import Permission, Person
+from functions.model.states import JobState
+from functions.ports import Clock, Database, Files, Transaction
+
+
+def start_job(
+    db: Database,
+    files: Files,
+    *,
+    clock: Clock,
+    provider: str,
+    person: Person,
+    choice: JobChoice,
+    request_key: str,
+    channel_id: str,
+) -> Job:
+    """Queue the job and reserve its upper estimate. The same request again returns the job that it made.
+
+    Raises:
+        NotAllowed: the person may not start jobs.
+        InvalidInput, NotEligible, NotFound, OverBudget: as they say; the attempt is in the audit log.
+    """
+    try:
+        with db.transaction() as tx:
+            require(person, Permission.START_JOBS)
+            return _start(tx, files, clock, provider, person, choice, request_key, channel_id)
+    except BrightRunError as refused:
+        with db.transaction() as tx:
+            tx.audit.append(
+                team_id=person.team_id,
+                at=clock(),
+                actor=person.user_id,
+                action="job.start_refused",
+                target=str(choice.training_file_id),
+                detail={"why": refused.what},
+            )
+        raise
+
+
+def _start(
+    tx: Transaction,
+    files: Files,
+    clock: Clock,
+    provider: str,
+    person: Person,
+    choice: JobChoice,
+    request_key: str,
+    channel_id: str,
+) -> Job:
+    now, team_id = clock(), person.team_id
+    # The budget's row is every start's turnstile: what is checked below stays true until this commits.
+    tx.ledger.lock_limit(team_id)
+    made = tx.jobs.by_request(team_id, request_key)
+    if made is not None:
+        return made
+    option, choice = startable(tx, files, team_id=team_id, choice=choice, provider=provider)
+    new = NewJob(
+        id=uuid4(),
+        team_id=team_id,
+        training_file_id=option.file.id,
+        request_key=request_key,
+        choice=choice,
+        configuration=configuration_of(choice),
+        estimate=quote(tx, team_id=team_id, file=option.file, choice=choice, now=now),
+        rate_cents_per_hour=catalog.tier(choice.tier).cents_per_hour or 0,
+        created_by=person.user_id,
+        channel_id=channel_id,
+        created_at=now,
+    )
+    _require_memory(new, option.file.stats.tokens.longest if option.file.stats.tokens else 0)
+    tx.jobs.insert(new)
+    reserve(tx, team_id=team_id, job_id=new.id, cents=new.estimate.cents_high, now=now, key=f"{new.id}:0")
+    tx.jobs.add_tags(team_id, choice.tags)
+    job = tx.jobs.get(new.id)
+    if job is None:
+        raise NotFound("The job vanished while it was being made.")
+    tx.audit.append(
+        team_id=team_id,
+        at=now,
+        actor=person.user_id,
+        action="job.started",
+        target=str(job.id),
+        detail={"name": job.name, "reserved_cents": new.estimate.cents_high},
+    )
+    tx.outbox.put(job=job, notice=Notice.CARD, key="", at=now, data={})
+    return job
+
+
+def _require_memory(new: NewJob, longest: int) -> None:
+    model, tier = catalog.base_model(new.configuration.base_model), catalog.tier(new.configuration.tier)
+    need = memory_need(model, new.configuration.hyperparameters, longest=longest, available=tier.memory_bytes)
+    if not need.fits and need.available is not None:
+        raise InvalidInput(
+            f"This needs about {need.total / 2**30:.0f} GB of GPU memory, {tier.gpu} has {need.available / 2**30:.0f}.",
+            field="preset",
+            fix="Choose a smaller preset or a smaller base model.",
+        )
+
+
+def retry_job(db: Database, *, clock: Clock, person: Person, job_id: UUID) -> Job:
+    """Take a failed job up again from its last checkpoint, with its estimate reserved anew.
+
+    Raises:
+        NotAllowed: the person may not start jobs.
+        NotFound: no such job in the team.
+        Conflict: it did not fail, or another job is on its file.
+        OverBudget: the reservation does not fit any more.
+    """
+    require(person, Permission.START_JOBS)
+    with db.transaction() as tx:
+        tx.ledger.lock_limit(person.team_id)
+        job = tx.jobs.get(job_id, lock=True)
+        if job is None or job.team_id != person.team_id:
+            raise NotFound("There is no such job.")
+        if job.state is not JobState.FAILED:
+            raise Conflict(f"{job.name} is {job.state.value} now; only a failed job is taken up again.")
+        other = tx.jobs.active_on_file(job.training_file_id)
+        if other is not None:
+            raise Conflict(f"{other} is running on the same training file.", fix="Try again when it has ended.")
+        now = clock()
+        cents = job.estimate.cents_high
+        reserve(tx, team_id=job.team_id, job_id=job.id, cents=cents, now=now, key=f"{job.id}:{job.attempt}")
+        tx.jobs.update(job.id, state=JobState.RECOVERING, recoveries=0, reopen=True)
+        job = job.model_copy(update={"state": JobState.RECOVERING, "recoveries": 0, "ended_at": None})
+        tx.audit.append(
+            team_id=job.team_id,
+            at=now,
+            actor=person.user_id,
+            action="job.retried",
+            target=str(job.id),
+            detail={"reserved": dollars(cents)},
+        )
+        tx.outbox.put(job=job, notice=Notice.CARD, key="", at=now, data={})
+        return job

@@ -1,0 +1,175 @@
+"""One job from its data to its delivered adapter. Read from top to bottom, this is what training is here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from functions.model.conversation import TrainingSequence
+from functions.model.events import Finished, HeldOut, PerplexityMeasured, Planned, Stage
+from gpu_jobs.artifacts import pack, store
+from gpu_jobs.batching import Layout, default_layout
+from gpu_jobs.checkpoints import Checkpoints
+from gpu_jobs.devices import Device, find_device
+from gpu_jobs.job_run import JobRun
+from gpu_jobs.loss import SummedCrossEntropy
+from gpu_jobs.model_loading import add_adapter, load_base_model, load_job_tokenizer
+from gpu_jobs.perplexity import HeldOutMeasure
+from gpu_jobs.result import FOLDER, TrainingResult, keep_result, kept_result, machine_seconds, summarize
+from gpu_jobs.split import split_held_out
+from gpu_jobs.tokenization import TokenizedSequence, tokenize_sequences
+from gpu_jobs.training import Trainer, plan_steps
+from gpu_jobs.training_data import read_training_data
+
+
+class Prepared(NamedTuple):
+    """Both sides of the split as tokens, and how they are laid out into forward passes."""
+
+    train: list[TokenizedSequence]
+    held_out: list[TokenizedSequence]
+    layout: Layout
+
+
+def train_job(run: JobRun) -> None:
+    """Take a job through its four stages. What an earlier attempt finished is not done again.
+
+    Raises:
+        Interrupted: a signal came; what was finished is saved.
+        JobFailed, OSError, ...: see `failures.describe`.
+    """
+    result = kept_result(run.work_dir, run.fingerprint)
+    if result is None:
+        device = find_device()
+        prepared = preprocess(run, device)
+        model = load(run, device)
+        result = train(run, device, prepared, model)
+    deliver(run, result)
+
+
+def preprocess(run: JobRun, device: Device) -> Prepared:
+    """Fetch the training file, hold some conversations out, and turn both sides into tokens."""
+    spec, settings = run.spec, run.spec.hyperparameters
+    run.start(Stage.PREPROCESSING, "Fetching the training file…")
+    sequences = read_training_data(spec.data, run.work_dir)
+    train, held_out = split_held_out(sequences, spec.data.held_out_fraction, settings.seed)
+    run.say(f"Tokenizing {_conversations([*train, *held_out])} conversations…")
+    tokenizer = load_job_tokenizer(spec)
+    prepared = Prepared(
+        tokenize_sequences(train, tokenizer, settings.max_length, check=run.check),
+        tokenize_sequences(held_out, tokenizer, settings.max_length, check=run.check),
+        default_layout(
+            cuda=device.is_cuda,
+            packing=spec.engine.packing,
+            batch_size=settings.batch_size,
+            max_length=settings.max_length,
+            pad_token_id=tokenizer.pad_token_id or 0,
+        ),
+    )
+    run.finish(f"{_conversations(train)} conversations to train on, {_conversations(held_out)} held out")
+    _tell_plan(run, device, prepared)
+    return prepared
+
+
+def load(run: JobRun, device: Device) -> Any:
+    """Load the base model and put a fresh adapter on it."""
+    run.start(Stage.MODEL_LOADING, f"Loading {run.spec.base_model}…")
+    model = load_base_model(run.spec, device)
+    run.say("Adding the adapter…")
+    model = add_adapter(model, run.spec.hyperparameters, run.spec.engine, device)
+    trainable, total = model.get_nb_trainable_parameters()
+    run.finish(f"{trainable:,} of {total:,} parameters are trained")
+    return model
+
+
+def train(run: JobRun, device: Device, prepared: Prepared, model: Any) -> TrainingResult:
+    """Measure the base model, train, and keep the result."""
+    loss = SummedCrossEntropy(model)
+    held_out = HeldOutMeasure(
+        model, prepared.held_out, loss=loss, layout=prepared.layout, device=device, check=run.check
+    )
+    conversations = _conversations(prepared.held_out)
+    run.start(Stage.TRAINING, f"Measuring the base model on {conversations} held-out conversations…")
+    base, is_new = held_out.base(run.work_dir / "base-perplexity.json", run.fingerprint)
+    if is_new:
+        run.emit(HeldOut(step=0, loss=base.loss))
+    checkpoints = Checkpoints(run.work_dir / "checkpoints", fingerprint=run.fingerprint, keep=run.spec.keep_checkpoints)
+    trainer = Trainer(
+        spec=run.spec,
+        model=model,
+        sequences=prepared.train,
+        layout=prepared.layout,
+        device=device,
+        loss=loss,
+        held_out=held_out,
+        checkpoints=checkpoints,
+        emit=run.emit,
+        check=run.check,
+    )
+    run.say(f"Training {trainer.schedule.total_steps} steps…")
+    progress = trainer.run()
+    result = TrainingResult(
+        fingerprint=run.fingerprint,
+        steps=progress.step,
+        trained_tokens=progress.tokens_trained,
+        seconds=progress.seconds,
+        final_loss=progress.loss,
+        base_loss=base.loss,
+        tuned_loss=progress.held_out_loss if progress.held_out_loss is not None else held_out.tuned().loss,
+        held_out_tokens=base.tokens,
+        held_out_conversations=conversations,
+        peak_memory_bytes=trainer.peak_memory_bytes or None,
+    )
+    keep_result(model, run.spec, result)
+    checkpoints.remove_all()
+    run.finish(f"{progress.step} steps")
+    return result
+
+
+def deliver(run: JobRun, result: TrainingResult) -> None:
+    """Tell the perplexities, pack the adapter, store it, and say that all is done."""
+    run.start(Stage.FINALIZATION, "Packing the adapter…")
+    base, tuned = result.perplexities
+    run.emit(
+        PerplexityMeasured(
+            base=base, tuned=tuned, tokens=result.held_out_tokens, conversations=result.held_out_conversations
+        )
+    )
+    summary = summarize(run.spec, result, machine_seconds=machine_seconds(run.work_dir))
+    archive = pack(run.spec, run.work_dir / FOLDER, summary)
+    run.say(f"Storing {archive.path.name}…")
+    stored = store(archive, run.service, run.check)
+    run.emit(stored)
+    run.finish()
+    run.emit(
+        Finished(
+            steps=result.steps,
+            stage_seconds=run.stage_seconds,
+            trained_tokens=result.trained_tokens,
+            tokens_per_second=result.tokens_per_second,
+            final_loss=result.final_loss,
+            held_out_loss=result.tuned_loss,
+            peak_memory_bytes=result.peak_memory_bytes,
+        )
+    )
+
+
+def _tell_plan(run: JobRun, device: Device, prepared: Prepared) -> None:
+    settings = run.spec.hyperparameters
+    run.emit(
+        Planned(
+            total_steps=plan_steps(len(prepared.train), settings).total_steps,
+            epochs=settings.epochs,
+            train_conversations=_conversations(prepared.train),
+            held_out_conversations=_conversations(prepared.held_out),
+            train_sequences=len(prepared.train),
+            train_tokens=sum(map(len, prepared.train)),
+            trainable_tokens=sum(item.trainable for item in prepared.train),
+            truncated_sequences=sum(item.truncated for item in prepared.train),
+            device=device.name,
+            device_memory_bytes=device.memory_bytes,
+        )
+    )
+
+
+def _conversations(sequences: Sequence[TokenizedSequence] | Sequence[TrainingSequence]) -> int:
+    return len({item.conversation_id for item in sequences})

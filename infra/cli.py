@@ -1,0 +1,131 @@
+"""The `brightrun` command."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from functions.errors import BrightRunError, TrainingFileInvalid
+from functions.model.people import Person, Role
+from infra.settings import LOCAL_TEAM, Settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Fine-tune language models from Slack.")
+
+TrainingFileArgument = Annotated[Path, typer.Argument(help="A training file: v4 JSON, v5 JSONL or JSONL of turns.")]
+
+
+def _say(text: str = "") -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _fail(error: BrightRunError) -> typer.Exit:
+    sys.stderr.write(f"brightrun: {error}\n")
+    if isinstance(error, TrainingFileInvalid):
+        for problem in error.problems:
+            sys.stderr.write(f"  - {problem}\n")
+    return typer.Exit(1)
+
+
+@app.callback()
+def _logging(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False) -> None:
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+@app.command()
+def up() -> None:
+    """Start everything on this machine and stay up until Ctrl-C."""
+    from infra.run import stay_up
+
+    try:
+        stay_up(Settings(), _say)
+    except BrightRunError as error:
+        raise _fail(error) from error
+
+
+@app.command()
+def demo(
+    headless: Annotated[bool, typer.Option(help="End when the job is delivered.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write what came out to this file.")] = None,
+    file: Annotated[Path | None, typer.Option(help="Train on this file, not the demo's own.")] = None,
+    preset: Annotated[str, typer.Option(help="conservative, balanced or aggressive.")] = "",
+    max_steps: Annotated[int | None, typer.Option(min=1, help="Stop after so many optimizer steps.")] = None,
+) -> None:
+    """Start everything and play the main job as people would: pick, review, start, watch, download."""
+    from infra.demo.run import DemoOptions, run_demo
+
+    options = DemoOptions(headless=headless, json_file=json_file, file=file, preset=preset, max_steps=max_steps)
+    try:
+        finished = run_demo(Settings(), options, _say)
+    except BrightRunError as error:
+        raise _fail(error) from error
+    if not finished:
+        raise typer.Exit(1)
+
+
+@app.command()
+def check(
+    training_file: TrainingFileArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+) -> None:
+    """Check a training file. Ends with 0 only where a job could be started from it."""
+    from infra.check import check_training_file
+
+    result = check_training_file(training_file, Settings())
+    _say(json.dumps(result.as_json(), indent=2, ensure_ascii=False) if as_json else result.as_text())
+    if not result.startable:
+        raise typer.Exit(1)
+
+
+@app.command("import")
+def import_(training_file: TrainingFileArgument) -> None:
+    """Add a training file to the running installation, or to the one in the data folder."""
+    from infra.run import import_training_file
+
+    person = Person(team_id=LOCAL_TEAM, user_id="cli", role=Role.ADMIN)
+    try:
+        file = import_training_file(Settings(), training_file, person)
+    except BrightRunError as error:
+        raise _fail(error) from error
+    _say(f"{file.name}: {file.stats.conversations} conversations, {file.stats.training_pairs} training pairs. Added.")
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database up to date."""
+    from infra.postgres.migrations import migrate as apply
+    from infra.run import database_url
+
+    with database_url(Settings()) as url:
+        applied = apply(url)
+    _say("\n".join(f"applied {name}" for name in applied) or "The database is up to date.")
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is configured, what is missing, and what each missing thing would enable."""
+    from infra.doctor import examine, render
+
+    findings = examine(Settings())
+    _say(render(findings))
+    if any(finding.broken for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command(hidden=True)
+def serve(name: str) -> None:
+    """Run one process of the installation: workspace, http, bot or reconcile."""
+    from infra.processes import PROCESSES
+
+    logging.getLogger().setLevel(logging.INFO)
+    PROCESSES[name](Settings())
+
+
+if __name__ == "__main__":
+    app()

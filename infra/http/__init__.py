@@ -1,0 +1,1 @@
+"""The HTTP app: ingest, signed links, health, and Slack's signed requests."""

@@ -1,0 +1,41 @@
+"""The `Pictures` port: figures and documents drawn by `reports`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from functions.errors import Unavailable
+from functions.model.job import Job
+from functions.model.views import MetricPoint
+
+
+class FigurePictures:
+    """Draws with matplotlib, which is loaded at the first picture and not before."""
+
+    def loss_curve(self, job: Job, points: Sequence[MetricPoint]) -> bytes:
+        """Training and held-out loss over steps, as PNG."""
+        from reports.figures import loss_curve
+
+        return loss_curve(job, points)
+
+    def perplexity_bars(self, job: Job) -> bytes:
+        """Base and tuned perplexity side by side, as PNG."""
+        from reports.figures import perplexity_bars
+
+        return perplexity_bars(job)
+
+    def run_report(self, job: Job, points: Sequence[MetricPoint]) -> bytes:
+        """The run's report as PDF.
+
+        Raises:
+            Unavailable: the libraries that set its text are not installed on this machine.
+        """
+        try:
+            from reports.run_report import run_report
+        except OSError as error:  # WeasyPrint loads Pango when it is imported
+            raise Unavailable(
+                "The machine that makes reports lacks the library Pango.",
+                fix="Ask an admin to run `make setup` there; `brightrun doctor` shows whether it helped.",
+            ) from error
+
+        return run_report(job, points)

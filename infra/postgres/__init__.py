@@ -1,0 +1,1 @@
+"""State in Postgres: transactions, tables, migrations and the embedded server."""

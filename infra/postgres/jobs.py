@@ -1,0 +1,189 @@
+"""`training_jobs`: the jobs themselves, their names, tags and records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from functions.model.estimate import FinishedRun
+from functions.model.job import Job, JobChoice, NewJob, PresetRecord
+from functions.model.progress import Progress
+from functions.model.states import TERMINAL, JobState
+from infra.postgres.attempts import AttemptsTable
+from infra.postgres.rows import Row
+
+_SELECT = (
+    "select j.*, f.name as training_file_name from training_jobs j join training_files f on f.id = j.training_file_id "
+)
+
+
+def _job(row: Row) -> Job:
+    values = {name: row[name] for name in Job.model_fields if name in row}
+    return Job.model_validate({**values, "state": row["status"]})
+
+
+class JobsTable(AttemptsTable):
+    """Statements over `training_jobs`; attempts, events and artifacts are in the base class."""
+
+    def get(self, job_id: UUID, *, lock: bool = False) -> Job | None:
+        """One job; `lock` holds its row until the transaction ends."""
+        row = (
+            self._one(_SELECT + "where j.id = %s for update of j", job_id)
+            if lock
+            else self._one(_SELECT + "where j.id = %s", job_id)
+        )
+        return None if row is None else _job(row)
+
+    def keep_draft(self, team_id: str, request_key: str, choice: JobChoice) -> None:
+        """Keep what was chosen between the form and the start; the newest choice of a request stays."""
+        self._run(
+            "insert into job_drafts (team_id, request_key, choice) values (%s, %s, %s)"
+            " on conflict (team_id, request_key) do update set choice = excluded.choice",
+            team_id,
+            request_key,
+            Jsonb(choice.model_dump(mode="json")),
+        )
+
+    def draft(self, team_id: str, request_key: str) -> JobChoice | None:
+        """What was chosen for a request."""
+        found = self._value(
+            "select choice from job_drafts where team_id = %s and request_key = %s", team_id, request_key
+        )
+        return None if found is None else JobChoice.model_validate(found)
+
+    def by_request(self, team_id: str, request_key: str) -> Job | None:
+        """The job that this very request made, if it did."""
+        row = self._one(_SELECT + "where j.team_id = %s and j.request_key = %s", team_id, request_key)
+        return None if row is None else _job(row)
+
+    def name_taken(self, team_id: str, name: str) -> bool:
+        """Whether a job of the team has the name, upper and lower case alike."""
+        found = self._value("select 1 from training_jobs where team_id = %s and lower(name) = lower(%s)", team_id, name)
+        return found is not None
+
+    def active_on_file(self, file_id: UUID) -> str | None:
+        """The name of the active job on a training file."""
+        found = self._value(
+            "select name from training_jobs where training_file_id = %s"
+            " and status not in ('completed', 'failed', 'cancelled', 'pending_configuration')",
+            file_id,
+        )
+        return None if found is None else str(found)
+
+    def insert(self, job: NewJob) -> None:
+        """Insert a job as queued."""
+        choice = job.choice
+        self._run(
+            "insert into training_jobs (id, team_id, training_file_id, request_key, name, description, notes, tags,"
+            " client, project, preset, tier, base_model, max_steps, configuration, estimate, rate_cents_per_hour,"
+            " status, created_by, channel_id, created_at)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'queued', %s, %s, %s)",
+            job.id,
+            job.team_id,
+            job.training_file_id,
+            job.request_key,
+            choice.name,
+            choice.description,
+            choice.notes,
+            Jsonb(list(choice.tags)),
+            choice.client,
+            choice.project,
+            job.configuration.preset,
+            job.configuration.tier,
+            job.configuration.base_model,
+            choice.max_steps,
+            Jsonb(job.configuration.model_dump(mode="json")),
+            Jsonb(job.estimate.model_dump(mode="json")),
+            job.rate_cents_per_hour,
+            job.created_by,
+            job.channel_id,
+            job.created_at,
+        )
+
+    def update(
+        self,
+        job_id: UUID,
+        *,
+        state: JobState | None = None,
+        progress: Progress | None = None,
+        started_at: datetime | None = None,
+        ended_at: datetime | None = None,
+        recoveries: int | None = None,
+        billed_seconds: float | None = None,
+        actual_cost_cents: int | None = None,
+        reopen: bool = False,
+    ) -> None:
+        """Change what is given; `reopen` clears `ended_at`."""
+        changes: dict[str, object] = {
+            "status": state.value if state else None,
+            "progress": Jsonb(progress.model_dump(mode="json")) if progress else None,
+            "started_at": started_at,
+            "ended_at": ended_at,
+            "recoveries": recoveries,
+            "billed_seconds": billed_seconds,
+            "actual_cost_cents": actual_cost_cents,
+        }
+        given = {name: value for name, value in changes.items() if value is not None}
+        parts: list[sql.Composable] = [sql.SQL("{} = %s").format(sql.Identifier(name)) for name in given]
+        if reopen:
+            parts.append(sql.SQL("ended_at = null"))
+        if parts:
+            statement = sql.SQL("update training_jobs set {} where id = %s").format(sql.SQL(", ").join(parts))
+            self._connection.execute(statement, [*given.values(), job_id])
+
+    def in_states(self, states: Iterable[JobState]) -> list[Job]:
+        """Jobs in any of the states, oldest first."""
+        names = [state.value for state in states]
+        rows = self._all(_SELECT + "where j.status = any(%s) order by j.created_at, j.id", names)
+        return [_job(row) for row in rows]
+
+    def recent(self, team_id: str, limit: int) -> list[Job]:
+        """The team's newest jobs."""
+        rows = self._all(_SELECT + "where j.team_id = %s order by j.created_at desc limit %s", team_id, limit)
+        return [_job(row) for row in rows]
+
+    def count(self, team_id: str) -> int:
+        """How many jobs the team has."""
+        return int(self._value("select count(*) from training_jobs where team_id = %s", team_id))
+
+    def finished_runs(self, team_id: str, tier: str, base_model: str, limit: int) -> list[FinishedRun]:
+        """What the team's last completed jobs of this kind teach."""
+        rows = self._all(
+            "select (progress ->> 'mean_tokens_per_second')::float8 as tokens_per_second,"
+            " (estimate -> 'seconds' ->> 'expected')::float8 as estimated_seconds, billed_seconds as actual_seconds"
+            " from training_jobs where team_id = %s and tier = %s and base_model = %s and status = 'completed'"
+            " and progress ->> 'mean_tokens_per_second' is not null order by ended_at desc limit %s",
+            team_id,
+            tier,
+            base_model,
+            limit,
+        )
+        return [FinishedRun.model_validate(row) for row in rows]
+
+    def preset_records(self, team_id: str) -> dict[str, PresetRecord]:
+        """How each preset has done."""
+        rows = self._all(
+            "select preset, count(*) filter (where status = 'completed') as completed,"
+            " count(*) filter (where status = 'failed') as failed"
+            " from training_jobs where team_id = %s and status = any(%s) group by preset",
+            team_id,
+            [state.value for state in TERMINAL],
+        )
+        return {row["preset"]: PresetRecord(completed=row["completed"], failed=row["failed"]) for row in rows}
+
+    def tags(self, team_id: str) -> list[str]:
+        """Tags the team has used."""
+        rows = self._all("select name from job_tags where team_id = %s order by name", team_id)
+        return [row["name"] for row in rows]
+
+    def add_tags(self, team_id: str, tags: Iterable[str]) -> None:
+        """Remember tags."""
+        self._run(
+            "insert into job_tags (team_id, name) select %s, unnest(%s::text[]) on conflict do nothing",
+            team_id,
+            list(tags),
+        )

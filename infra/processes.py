@@ -1,0 +1,140 @@
+"""What each process of an installation does, from start to stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+
+import uvicorn
+from slack_bolt.adapter.socket_mode import SocketModeHandler
+
+from bot.commands import COMMANDS
+from bot.outbox import OutboxWorker
+from functions.errors import BrightRunError
+from infra.clock import utc_now
+from infra.http.app import create_http_app
+from infra.settings import LOCAL_APP_TOKEN, LOCAL_BOT_TOKEN, Settings
+from infra.wiring import build_parts, slack_client
+from infra.workspace.app import WorkspaceConfig
+from infra.workspace.serving import serve
+
+log = logging.getLogger(__name__)
+
+_IDLE_SECONDS = 0.25
+
+
+def stop_signal() -> threading.Event:
+    """Set when the process should end: SIGTERM, SIGINT, or the death of the parent that holds our stdin."""
+    stop = threading.Event()
+
+    def end(*_: object) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    threading.Thread(target=_wait_for_parent, args=(stop,), name="parent", daemon=True).start()
+    return stop
+
+
+def _wait_for_parent(stop: threading.Event) -> None:
+    _read_to_end()
+    stop.set()
+
+
+def _read_to_end() -> None:
+    # Not through sys.stdin: a thread that holds its lock at the end crashes the interpreter.
+    while os.read(0, 1024):
+        pass
+
+
+def run_workspace(settings: Settings) -> None:
+    """The local workspace."""
+    config = WorkspaceConfig(
+        bot_token=LOCAL_BOT_TOKEN,
+        app_token=LOCAL_APP_TOKEN,
+        signing_secret=settings.signing_secret_value(),
+        commands=COMMANDS,
+        request_url=f"{settings.service_url}/slack/events",
+        snapshot=settings.data_dir / "workspace.json",
+    )
+    _end_with_parent()
+    serve(config, settings.host, settings.workspace_port)
+
+
+def run_http(settings: Settings) -> None:
+    """Ingest, links, and Slack's signed requests."""
+    parts = build_parts(settings)
+    app = create_http_app(
+        parts.db,
+        parts.files,
+        secret=settings.secret_value(),
+        clock=utc_now,
+        slack_app=parts.slack_app(),
+    )
+    _end_with_parent()
+    uvicorn.run(app, host=settings.host, port=settings.http_port, log_level="warning", timeout_graceful_shutdown=5)
+    parts.db.close()
+
+
+def run_bot(settings: Settings) -> None:
+    """Socket Mode, where there is an app token, and the outbox worker."""
+    parts = build_parts(settings)
+    stop = stop_signal()
+    token = settings.slack_app_token.get_secret_value() if settings.slack_app_token else ""
+    if settings.uses_local_workspace:
+        token = LOCAL_APP_TOKEN
+    handler = SocketModeHandler(parts.slack_app(), token) if token else None
+    if handler is not None:
+        handler.connect()  # type: ignore[no-untyped-call]
+    worker = OutboxWorker(parts.context(), slack_client(settings, retries=False))
+    _repeat(worker.step, stop, _IDLE_SECONDS)
+    if handler is not None:
+        handler.client.auto_reconnect_enabled = False
+        handler.close()  # type: ignore[no-untyped-call]
+    parts.db.close()
+
+
+def run_reconcile(settings: Settings) -> None:
+    """The reconcile loop."""
+    parts = build_parts(settings)
+    reconciler = parts.reconciler()
+
+    def step() -> bool:
+        reconciler.step()
+        return False
+
+    _repeat(step, stop_signal(), settings.reconcile_seconds)
+    parts.db.close()
+
+
+def _repeat(step: Callable[[], bool], stop: threading.Event, pause: float) -> None:
+    """Call `step` until the stop; it returns whether there is more to do at once."""
+    while not stop.is_set():
+        try:
+            busy = step()
+        except BrightRunError as error:
+            log.warning("%s; trying again", error)
+            busy = False
+        if not busy:
+            stop.wait(pause)
+
+
+def _end_with_parent() -> None:
+    """uvicorn handles the signals itself; the parent's death becomes one."""
+
+    def watch() -> None:
+        _read_to_end()
+        signal.raise_signal(signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+PROCESSES: dict[str, Callable[[Settings], None]] = {
+    "workspace": run_workspace,
+    "http": run_http,
+    "bot": run_bot,
+    "reconcile": run_reconcile,
+}

@@ -1,0 +1,90 @@
+"""All settings, in one place. No settings at all means the embedded run: everything on this machine."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from functions.model.people import Role
+
+LOCAL_TEAM = "T0BRIGHT"
+LOCAL_BOT_TOKEN = "xoxb-local-workspace"  # noqa: S105 - of the local workspace, which anyone here may enter
+LOCAL_APP_TOKEN = "xapp-local-workspace"  # noqa: S105
+
+
+def _split(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+class Settings(BaseSettings):
+    """Read from the environment (`BRIGHTRUN_…`) and `.env`; documented line by line in `.env.example`."""
+
+    model_config = SettingsConfigDict(env_prefix="BRIGHTRUN_", env_file=".env", extra="ignore", frozen=True)
+
+    data_dir: Path = Path(".brightrun")
+    host: str = "127.0.0.1"
+    http_port: int = 8790
+    workspace_port: int = 8791
+    public_url: str = ""
+
+    database_url: SecretStr | None = None
+    secret: SecretStr | None = None
+
+    slack_bot_token: SecretStr | None = None
+    slack_app_token: SecretStr | None = None
+    slack_signing_secret: SecretStr | None = None
+    slack_api_url: str = "https://slack.com/api/"
+
+    max_running_jobs: int = Field(default=1, ge=1)
+    reconcile_seconds: float = Field(default=1.0, gt=0)
+
+    monthly_budget_cents: int = Field(default=500_00, ge=0)
+    default_role: Role = Role.MEMBER
+    viewers: Annotated[tuple[str, ...], NoDecode] = ()
+    managers: Annotated[tuple[str, ...], NoDecode] = ()
+    admins: Annotated[tuple[str, ...], NoDecode] = ()
+
+    @property
+    def uses_local_workspace(self) -> bool:
+        """Whether people click in the local workspace, because no Slack is configured."""
+        return self.slack_bot_token is None
+
+    @property
+    def service_url(self) -> str:
+        """Where GPU jobs and download links reach the HTTP app."""
+        return self.public_url.rstrip("/") or f"http://{self.host}:{self.http_port}"
+
+    @property
+    def workspace_url(self) -> str:
+        """The address of the local workspace."""
+        return f"http://{self.host}:{self.workspace_port}"
+
+    def secret_value(self) -> str:
+        """The key behind links and job tokens: configured, or made once and kept in the data folder."""
+        if self.secret is not None:
+            return self.secret.get_secret_value()
+        return kept_secret(self.data_dir / "secret")
+
+    def signing_secret_value(self) -> str:
+        """Slack's signing secret, or the local workspace's own."""
+        if self.slack_signing_secret is not None:
+            return self.slack_signing_secret.get_secret_value()
+        return kept_secret(self.data_dir / "signing-secret")
+
+
+def kept_secret(path: Path) -> str:
+    """The secret in a file that only the owner reads; made at the first call."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        # Readable by its owner alone from the first moment on.
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(handle, "w") as stream:
+            stream.write(secrets.token_hex(32))
+    except FileExistsError:
+        pass
+    return path.read_text("utf-8").strip()

@@ -1,0 +1,147 @@
+"""Puts the adapters together from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from slack_bolt import App
+from slack_sdk import WebClient
+
+from bot.app import create_app
+from bot.context import BotContext
+from functions import catalog
+from functions.errors import InvalidInput, Unavailable
+from functions.model.people import Role
+from functions.ports import Compute, Database, Files
+from functions.reconcile import Reconciler
+from functions.training_files import MAX_BYTES
+from infra.clock import utc_now
+from infra.local_compute import LocalCompute
+from infra.local_files import LocalFiles
+from infra.pictures import FigurePictures
+from infra.postgres.database import PostgresDatabase
+from infra.settings import LOCAL_BOT_TOKEN, LOCAL_TEAM, Settings
+from infra.token_counter import SubprocessTokenCounter
+from infra.workspace.state import DEFAULT_USERS
+
+_LOCAL_ROLES = {"U0MARCUS": Role.MANAGER, "U0VIEWER": Role.VIEWER}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The installation, as the settings describe it."""
+
+    settings: Settings
+    db: PostgresDatabase
+    files: Files
+    compute: Compute
+
+    def reconciler(self) -> Reconciler:
+        """The loop's step."""
+        return Reconciler(
+            self.db,
+            self.files,
+            self.compute,
+            clock=utc_now,
+            secret=self.settings.secret_value(),
+            service_url=self.settings.service_url,
+            max_running=self.settings.max_running_jobs,
+        )
+
+    def context(self) -> BotContext:
+        """What the bot's listeners are handed."""
+        return BotContext(
+            db=self.db,
+            files=self.files,
+            clock=utc_now,
+            pictures=FigurePictures(),
+            counter=SubprocessTokenCounter(lambda model: self.compute.model_path(model) or model),
+            provider=self.compute.provider,
+            base_model=catalog.models_of(self.compute.provider)[-1].hub_id,
+            default_role=self.settings.default_role,
+            fetch=slack_fetch(bot_token(self.settings)),
+            max_file_bytes=MAX_BYTES,
+        )
+
+    def slack_app(self) -> App:
+        """The Bolt app; its construction asks Slack who it is."""
+        return create_app(
+            self.context(), client=slack_client(self.settings), signing_secret=self.settings.signing_secret_value()
+        )
+
+
+def build_parts(settings: Settings) -> Parts:
+    """The adapters that the settings ask for.
+
+    Raises:
+        InvalidInput: no database is configured.
+    """
+    if settings.database_url is None:
+        raise InvalidInput(
+            "No database is configured.", fix="Set BRIGHTRUN_DATABASE_URL, or use `brightrun up`, which brings one."
+        )
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    db = PostgresDatabase(settings.database_url.get_secret_value(), default_limit_cents=settings.monthly_budget_cents)
+    files = LocalFiles(
+        (settings.data_dir / "files").resolve(),
+        secret=settings.secret_value(),
+        base_url=settings.service_url,
+        clock=utc_now,
+    )
+    return Parts(settings=settings, db=db, files=files, compute=LocalCompute(settings.data_dir))
+
+
+def bot_token(settings: Settings) -> str:
+    """The bot's token: Slack's, or the local workspace's."""
+    return settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else LOCAL_BOT_TOKEN
+
+
+def slack_client(settings: Settings, *, retries: bool = True) -> WebClient:
+    """A Web API client. `retries=False` for the outbox: a cut-off call may have posted already."""
+    url = f"{settings.workspace_url}/api/" if settings.uses_local_workspace else settings.slack_api_url
+    return WebClient(token=bot_token(settings), base_url=url, timeout=20, retry_handlers=None if retries else [])
+
+
+def slack_fetch(token: str) -> Callable[[str, Path], None]:
+    """Saves a Slack file by its private URL, at most as large as a training file may be."""
+
+    def fetch(url: str, target: Path) -> None:
+        try:
+            with (
+                httpx.stream("GET", url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as answer,
+                target.open("wb") as stream,
+            ):
+                answer.raise_for_status()
+                size = 0
+                for part in answer.iter_bytes():
+                    size += len(part)
+                    if size > MAX_BYTES:
+                        raise InvalidInput(
+                            f"The file is larger than {MAX_BYTES >> 20} MB.", fix="Split it into smaller files."
+                        )
+                    stream.write(part)
+        except httpx.HTTPError as error:
+            raise Unavailable("Slack did not hand over the file.", fix="Upload it again.") from error
+
+    return fetch
+
+
+def seed_roles(db: Database, settings: Settings) -> None:
+    """Give the people named in the settings their roles; in the local workspace, its people theirs."""
+    named = [
+        (Role.VIEWER, settings.viewers),
+        (Role.MANAGER, settings.managers),
+        (Role.ADMIN, settings.admins),
+    ]
+    with db.transaction() as tx:
+        if settings.uses_local_workspace:
+            for user in DEFAULT_USERS:
+                role = _LOCAL_ROLES.get(user.id, Role.MEMBER)
+                tx.people.set_role(LOCAL_TEAM, user.id, role)
+        for role, people in named:
+            for entry in people:
+                team_id, _, user_id = entry.rpartition(":")
+                tx.people.set_role(team_id or LOCAL_TEAM, user_id, role)

@@ -1,0 +1,1 @@
+"""A local stand-in for Slack: development, demonstrations and tests run the untouched bot against it."""
