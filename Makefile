@@ -37,8 +37,9 @@ up: setup ## start everything and stay up
 browser: dev
 	BIN=$(BIN) infra/setup/browser.sh
 
+# A file's tests share what its fixtures build, so they stay on one worker; the slow folders come first.
 test: dev system browser ## the whole suite
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: dev ## what CI checks before it tests: format, lint, types, arrows between the rooms
 	$(BIN)/ruff format --check .

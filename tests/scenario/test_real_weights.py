@@ -16,8 +16,7 @@ import pytest
 from functions.model.job_spec import EMBEDDED_MODEL
 from functions.training_files import read_training_file
 
-# One worker runs them all: they share one demo, which takes minutes.
-pytestmark = [pytest.mark.weights, pytest.mark.timeout(900), pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.weights, pytest.mark.timeout(900)]
 
 _CONVERSATIONS = 50
 
@@ -42,7 +41,7 @@ def demo(small_file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     facts = folder / "facts.json"
     command = [sys.executable, "-m", "infra.cli", "demo", "--headless", "--json", str(facts)]
     command += ["--file", str(small_file), "--preset", "balanced", "--max-steps", "3"]
-    port = 20000 + os.getpid() % 20000
+    port = 20000 + os.getpid() % 10000  # where it is taken, the demo takes the next
     settings = {
         "BRIGHTRUN_DATA_DIR": str(folder / "data"),
         "BRIGHTRUN_HTTP_PORT": str(port),
