@@ -9,6 +9,7 @@ from pathlib import Path
 from bot.later import Later
 from functions.access import identify
 from functions.model.people import Person, Role
+from functions.model.views import QueueLimits
 from functions.ports import Clock, Database, Files, Pictures, TokenCounter, Transaction
 
 
@@ -26,6 +27,7 @@ class BotContext:
     default_role: Role
     fetch: Callable[[str, Path], None]
     max_file_bytes: int
+    limits: QueueLimits
     later: Later = field(default_factory=Later)
     # Checking a file takes up to a minute; a form that somebody opens meanwhile must not wait for it.
     later_slow: Later = field(default_factory=lambda: Later(2))

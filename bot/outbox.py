@@ -57,7 +57,8 @@ class OutboxWorker:
                 return False
             job = tx.jobs.get(message.job_id)
             card = tx.outbox.card(message.job_id)
-            view = card_view(tx, job=job, now=self._context.clock()) if job else None
+            now, limits = self._context.clock(), self._context.limits
+            view = card_view(tx, job=job, now=now, limits=limits) if job else None
         if view is None:
             self._drop(message, "the job is gone")
         else:

@@ -10,6 +10,8 @@ _NEEDS = {
     Permission.VIEW: "look at jobs",
     Permission.IMPORT_FILES: "add training files",
     Permission.START_JOBS: "start training runs",
+    Permission.STOP_JOBS: "stop training runs",
+    Permission.PROMOTE_JOBS: "move runs to the front of the queue",
     Permission.DOWNLOAD: "download results",
     Permission.MANAGE_BUDGET: "change the budget",
 }

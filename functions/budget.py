@@ -7,7 +7,7 @@ from uuid import UUID
 
 from functions.errors import OverBudget
 from functions.model.job import Job
-from functions.model.money import BudgetStatus, EntryKind, cost_cents, dollars
+from functions.model.money import BudgetStatus, EntryKind, dollars
 from functions.ports import Transaction
 
 
@@ -45,13 +45,13 @@ def reserve(tx: Transaction, *, team_id: str, job_id: UUID, cents: int, now: dat
 def close_attempt(tx: Transaction, *, job: Job, now: datetime) -> Job:
     """End the job's running attempt and add its seconds and their cost to the job. Safe to repeat."""
     seconds = job.billed_seconds + tx.jobs.end_attempt(job.id, job.attempt, now)
-    cost = cost_cents(seconds, job.rate_cents_per_hour)
+    cost = job.cost_of(seconds)
     tx.jobs.update(job.id, billed_seconds=seconds, actual_cost_cents=cost)
     return job.model_copy(update={"billed_seconds": seconds, "actual_cost_cents": cost})
 
 
 def settle(tx: Transaction, *, job: Job, now: datetime) -> None:
-    """Turn what is reserved for an ended job into what it cost. Safe to repeat: nothing is charged twice."""
+    """Turn what is reserved for a job that ended or rests into what it cost. A repeat charges nothing twice."""
     reserved = tx.ledger.reserved_for(job.id)
     due = job.actual_cost_cents - tx.ledger.settled_for(job.id)
     key = f"{job.id}:{job.attempt}"

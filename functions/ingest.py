@@ -7,20 +7,29 @@ from uuid import UUID
 
 from functions.budget import close_attempt, settle
 from functions.errors import InvalidInput, NotFound
-from functions.model.events import ArtifactStored, Event, EventBatch, HeldOut, Resumed, Stage, StageChanged
+from functions.model.events import (
+    ArtifactStored,
+    Event,
+    EventBatch,
+    HeldOut,
+    Interrupted,
+    Resumed,
+    Stage,
+    StageChanged,
+)
 from functions.model.ids import derived_id
-from functions.model.job import Artifact, Job
+from functions.model.job import Artifact, Job, StopKind
 from functions.model.outbox import Notice
-from functions.model.progress import Progress
 from functions.model.states import TERMINAL, JobState
 from functions.ports import Clock, Database, Transaction
-from functions.progress import advance, next_state
+from functions.progress import advance, halted, next_states
 
 _ENDED = {
     JobState.COMPLETED: Notice.COMPLETED,
     JobState.FAILED: Notice.FAILED,
     JobState.CANCELLED: Notice.CANCELLED,
     JobState.INTERRUPTED: Notice.INTERRUPTED,
+    JobState.PAUSED: Notice.PAUSED,
 }
 
 
@@ -50,8 +59,17 @@ def ingest(db: Database, *, clock: Clock, job_id: UUID, attempt: int, batch: Eve
     return stored
 
 
+def stop_asked(db: Database, *, job_id: UUID, attempt: int) -> StopKind | None:
+    """What a person has asked of this attempt of a job; an attempt that was replaced is to stop anyhow."""
+    with db.transaction() as tx:
+        job = tx.jobs.get(job_id)
+    if job is None or job.attempt != attempt or job.state in TERMINAL:
+        return StopKind.CANCEL
+    return job.stop.kind if job.stop else None
+
+
 def _apply(tx: Transaction, job: Job, attempt: int, events: list[Event], now: datetime) -> Job:
-    progress, state = job.progress, job.state
+    progress, states = job.progress, [job.state]
     started_at = job.started_at
     for event in events:
         # News of an attempt that was given up still counts as history, but moves nothing any more.
@@ -59,13 +77,16 @@ def _apply(tx: Transaction, job: Job, attempt: int, events: list[Event], now: da
             tx.jobs.add_artifact(_artifact(job, event.body, event.at))
         if attempt != job.attempt:
             continue
-        progress = advance(progress, event)
-        state = next_state(state, event)
+        if job.stop is not None and isinstance(event.body, Interrupted):
+            progress = halted(progress, at=event.at)  # as asked for: no loss to be counted
+        else:
+            progress = advance(progress, event)
+        states += next_states(states[-1], event, job.stop.kind if job.stop else None)
         started_at = started_at or event.at
         _tell(tx, job, event, now)
     tx.jobs.update(job.id, progress=progress, started_at=None if job.started_at else started_at)
     moved = job.model_copy(update={"progress": progress, "started_at": started_at})
-    if state is not job.state:
+    for state in states[1:]:
         moved = move(tx, job=moved, state=state, now=now)
     tx.outbox.put(job=moved, notice=Notice.CARD, key="", at=now, data={})
     return moved
@@ -74,10 +95,14 @@ def _apply(tx: Transaction, job: Job, attempt: int, events: list[Event], now: da
 def move(tx: Transaction, *, job: Job, state: JobState, now: datetime) -> Job:
     """Put the job, whose row is locked, into another state; ended ones are billed, settled and told of."""
     notice = _ENDED.get(state)
+    data = _ending_data(job, state)
     if notice is not None:
-        job = close_attempt(tx, job=job, now=now)
-    if state in TERMINAL:
+        job = _stopped(tx, job, state, now)
+    if state in TERMINAL or state is JobState.PAUSED:
         settle(tx, job=job, now=now)
+    if state is JobState.PAUSED:
+        tx.jobs.begin_pause(job.id, now)
+    if state in TERMINAL:
         tx.audit.append(
             team_id=job.team_id,
             at=now,
@@ -90,15 +115,26 @@ def move(tx: Transaction, *, job: Job, state: JobState, now: datetime) -> Job:
     job = job.model_copy(update={"state": state, "ended_at": now if state in TERMINAL else None})
     tx.outbox.put(job=job, notice=Notice.CARD, key="", at=now, data={})
     if notice is not None:
-        tx.outbox.put(job=job, notice=notice, key=str(job.attempt), at=now, data=_loss_data(job.progress))
+        tx.outbox.put(job=job, notice=notice, key=str(job.attempt), at=now, data=data)
     return job
 
 
-def _loss_data(progress: Progress) -> dict[str, float | int | str | None]:
-    if not progress.interruptions:
-        return {"step": progress.step}
-    last = progress.interruptions[-1]
-    return {"step": last.step, "cause": last.cause}
+def _stopped(tx: Transaction, job: Job, state: JobState, now: datetime) -> Job:
+    """The job with its attempt closed and billed. A wish to stop is out of date now; of a cancelled job it is kept."""
+    if job.stop is not None and state is not JobState.CANCELLED:
+        tx.jobs.set_stop(job.id, None)
+        job = job.model_copy(update={"stop": None})
+    return close_attempt(tx, job=job, now=now)
+
+
+def _ending_data(job: Job, state: JobState) -> dict[str, float | int | str | None]:
+    """What the message about an ending needs that the job will not show any more when it is sent."""
+    if state in (JobState.CANCELLED, JobState.PAUSED) and job.stop is not None:
+        return {"step": job.progress.step, "by": job.stop.by, "reason": job.stop.reason}
+    if state is JobState.INTERRUPTED and job.progress.interruptions:
+        last = job.progress.interruptions[-1]
+        return {"step": last.step, "cause": last.cause}
+    return {"step": job.progress.step}
 
 
 def _tell(tx: Transaction, job: Job, event: Event, now: datetime) -> None:

@@ -7,21 +7,15 @@ from uuid import UUID
 
 from functions.budget import budget_status
 from functions.errors import NotFound
-from functions.model.events import Stage
 from functions.model.job import Job
 from functions.model.money import cost_cents
 from functions.model.people import Person
-from functions.model.states import ACTIVE, RUNNING, JobState
-from functions.model.views import CardView, HomeView, JobDetailsView, JobLine, JobListView
+from functions.model.states import ACTIVE, IN_QUEUE, RUNNING, JobState
+from functions.model.views import CardView, HomeView, JobDetailsView, JobLine, JobListView, QueueLimits
+from functions.pace import fraction_done, remaining_seconds
 from functions.ports import Transaction
+from functions.queue import queue
 
-# FR2.1.2: how much of the bar each stage fills.
-_SHARE = {
-    Stage.PREPROCESSING: 0.02,
-    Stage.MODEL_LOADING: 0.08,
-    Stage.TRAINING: 0.85,
-    Stage.FINALIZATION: 0.05,
-}
 _POINTS_SHOWN = 12
 _LOG_LINES = 8
 _LISTED = 10
@@ -39,7 +33,7 @@ def get_job(tx: Transaction, *, team_id: str, job_id: UUID) -> Job:
     return job
 
 
-def card_view(tx: Transaction, *, job: Job, now: datetime) -> CardView:
+def card_view(tx: Transaction, *, job: Job, now: datetime, limits: QueueLimits) -> CardView:
     """The card of a job as it stands."""
     spent = _spent(tx, job, now)
     elapsed = ((job.ended_at or now) - job.started_at).total_seconds() if job.started_at else 0.0
@@ -48,6 +42,7 @@ def card_view(tx: Transaction, *, job: Job, now: datetime) -> CardView:
     if job.state in RUNNING and remaining is not None:
         projected = spent + cost_cents(remaining, job.rate_cents_per_hour)
     artifacts = tx.jobs.artifacts(job.id)
+    waiting = queue(tx, limits=limits, now=now) if job.state in IN_QUEUE else ()
     return CardView(
         job=job,
         now=now,
@@ -59,63 +54,28 @@ def card_view(tx: Transaction, *, job: Job, now: datetime) -> CardView:
         projected_cents=projected,
         artifact=artifacts[-1] if artifacts else None,
         can_retry=job.state is JobState.FAILED,
+        queued=next((entry for entry in waiting if entry.job.id == job.id), None),
     )
-
-
-def fraction_done(job: Job) -> float:
-    """Share of the work that is done, 0 to 1, by the stages' shares and the steps within training."""
-    if job.state is JobState.COMPLETED:
-        return 1.0
-    plan, step = job.progress.plan, job.progress.step
-    done = 0.0
-    for item in job.progress.stages:
-        # After a recovery the first stages are gone through once more; the steps that are kept still count.
-        prepared = step > 0 and item.stage in (Stage.PREPROCESSING, Stage.MODEL_LOADING)
-        if item.status == "complete" or prepared:
-            done += _SHARE[item.stage]
-        elif item.stage is Stage.TRAINING and plan:
-            done += _SHARE[item.stage] * min(1.0, step / max(1, plan.total_steps))
-    return min(done, 0.99)
-
-
-def remaining_seconds(job: Job, now: datetime) -> float | None:
-    """Seconds until the end: from this run's own pace once it trains, from the estimate before."""
-    if job.state not in RUNNING:
-        return None
-    estimate = job.estimate.seconds.expected
-    plan, training = job.progress.plan, job.progress.stage(Stage.TRAINING)
-    seconds, step = training.attempt_seconds(now), job.progress.step
-    tail = estimate * _SHARE[Stage.FINALIZATION]
-    if plan and seconds and step and training.status != "pending":
-        first = _first_step_of_attempt(job)
-        pace = seconds / max(1, step - first)
-        return max(0.0, (plan.total_steps - step) * pace) + tail
-    elapsed = (now - job.started_at).total_seconds() if job.started_at else 0.0
-    return max(tail, estimate - elapsed)
-
-
-def _first_step_of_attempt(job: Job) -> int:
-    past = job.progress.interruptions
-    return past[-1].resumed_step or 0 if past and past[-1].resumed_at else 0
 
 
 def _spent(tx: Transaction, job: Job, now: datetime) -> int:
     attempt = tx.jobs.attempt(job.id, job.attempt) if job.state in RUNNING else None
     running_since = attempt.launched_at if attempt and attempt.ended_at is None else None
-    return cost_cents(job.billed_now(now, running_since), job.rate_cents_per_hour)
+    return job.cost_of(job.billed_now(now, running_since))
 
 
 def _line(tx: Transaction, job: Job, now: datetime) -> JobLine:
     return JobLine(job=job, fraction=fraction_done(job), spent_cents=_spent(tx, job, now))
 
 
-def job_list(tx: Transaction, *, team_id: str, now: datetime) -> JobListView:
-    """The team's newest jobs."""
+def job_list(tx: Transaction, *, team_id: str, now: datetime, limits: QueueLimits) -> JobListView:
+    """The team's newest jobs, and its queue."""
     lines = tuple(_line(tx, job, now) for job in tx.jobs.recent(team_id, _LISTED))
-    return JobListView(lines=lines, total=tx.jobs.count(team_id), now=now)
+    waiting = tuple(entry for entry in queue(tx, limits=limits, now=now) if entry.job.team_id == team_id)
+    return JobListView(lines=lines, total=tx.jobs.count(team_id), now=now, queue=waiting, limits=limits)
 
 
-def job_details(tx: Transaction, *, team_id: str, job_id: UUID, now: datetime) -> JobDetailsView:
+def job_details(tx: Transaction, *, team_id: str, job_id: UUID, now: datetime, limits: QueueLimits) -> JobDetailsView:
     """Everything about one job.
 
     Raises:
@@ -123,7 +83,7 @@ def job_details(tx: Transaction, *, team_id: str, job_id: UUID, now: datetime) -
     """
     job = get_job(tx, team_id=team_id, job_id=job_id)
     return JobDetailsView(
-        card=card_view(tx, job=job, now=now),
+        card=card_view(tx, job=job, now=now, limits=limits),
         file=tx.files.get(team_id, job.training_file_id),
         points=tuple(tx.jobs.points(job.id, _POINTS_SHOWN)),
         log=tuple(tx.jobs.log_tail(job.id, _LOG_LINES)),

@@ -12,7 +12,17 @@ from uuid import UUID
 from functions.model.conversation import TrainingSequence
 from functions.model.estimate import FinishedRun
 from functions.model.events import Event
-from functions.model.job import Artifact, Attempt, Job, JobChoice, NewJob, PresetRecord
+from functions.model.job import (
+    Artifact,
+    Attempt,
+    Configuration,
+    Job,
+    JobChoice,
+    NewJob,
+    PresetRecord,
+    RetryRecord,
+    StopRequest,
+)
 from functions.model.job_spec import JobSpec
 from functions.model.money import EntryKind
 from functions.model.outbox import Card, Notice, OutboxMessage
@@ -108,7 +118,35 @@ class Jobs(Protocol):
         ...
 
     def in_states(self, states: Iterable[JobState]) -> list[Job]:
-        """Jobs in any of the states, oldest first."""
+        """Jobs in any of the states: those moved to the front, the last moved first; then the oldest first."""
+        ...
+
+    def set_stop(self, job_id: UUID, stop: StopRequest | None) -> None:
+        """Keep a person's wish that the job stop, or forget it once it has."""
+        ...
+
+    def begin_pause(self, job_id: UUID, at: datetime) -> None:
+        """From now on the job rests."""
+        ...
+
+    def end_pause(self, job_id: UUID, at: datetime) -> None:
+        """Add the rest that ends now to the job's paused time."""
+        ...
+
+    def change_tier(self, job_id: UUID, configuration: Configuration, rate_cents_per_hour: int) -> None:
+        """Bill what comes at another tier's rate; what was billed so far stays as it is."""
+        ...
+
+    def promote(self, job_id: UUID, at: datetime) -> None:
+        """Put the job before all that wait."""
+        ...
+
+    def retries_of(self, root_id: UUID) -> int:
+        """How many jobs were made by trying this one again, and those again."""
+        ...
+
+    def retry_record(self, team_id: str, fix_key: str | None = None) -> RetryRecord:
+        """How jobs that were tried again have ended; with `fix_key` those of one suggestion alone."""
         ...
 
     def recent(self, team_id: str, limit: int) -> list[Job]:

@@ -20,6 +20,7 @@ from functions.model.events import (
     Stage,
     StageChanged,
 )
+from functions.model.job import StopKind
 from functions.model.progress import Interruption, Progress, StageProgress
 from functions.model.states import TERMINAL, JobState, is_legal
 
@@ -46,17 +47,28 @@ def advance(progress: Progress, event: Event) -> Progress:
     return fold(progress, event.body, event.at) if fold else progress
 
 
-def next_state(state: JobState, event: Event) -> JobState:
-    """The state after this event of the job's current attempt; the same where it moves nothing."""
-    target = _target(event)
+def next_states(state: JobState, event: Event, stop: StopKind | None = None) -> tuple[JobState, ...]:
+    """The states that this event of the job's current attempt leads through; empty where it moves nothing.
+
+    `stop` is what a person has asked for: an interruption is then what they wanted.
+    """
+    target = _target(event, stop)
     if target is None or state in TERMINAL or target is state:
-        return state
+        return ()
     if target in _FORWARD:
         return _forward(state, target)
-    return target if is_legal(state, target) else state
+    return (target,) if is_legal(state, target) else ()
 
 
-def _target(event: Event) -> JobState | None:
+def stopped_as(stop: StopKind | None) -> JobState:
+    """What a job is whose machine is gone before it ended."""
+    return _STOPPED.get(stop, JobState.INTERRUPTED)
+
+
+_STOPPED: dict[StopKind | None, JobState] = {StopKind.CANCEL: JobState.CANCELLED, StopKind.PAUSE: JobState.PAUSED}
+
+
+def _target(event: Event, stop: StopKind | None) -> JobState | None:
     body = event.body
     if isinstance(body, StageChanged):
         return _STATE_OF_STAGE[body.stage]
@@ -64,16 +76,18 @@ def _target(event: Event) -> JobState | None:
         return JobState.COMPLETED
     if isinstance(body, Failed):
         return JobState.FAILED
-    return JobState.INTERRUPTED if isinstance(body, Interrupted) else None
+    return stopped_as(stop) if isinstance(body, Interrupted) else None
 
 
-def _forward(state: JobState, target: JobState) -> JobState:
+def _forward(state: JobState, target: JobState) -> tuple[JobState, ...]:
     goal = _FORWARD.index(target)
     start = _FORWARD.index(state) + 1 if state in _FORWARD else 0
+    way = []
     for step in _FORWARD[start : goal + 1]:
         if is_legal(state, step):
+            way.append(step)
             state = step
-    return state
+    return tuple(way)
 
 
 def _stage(progress: Progress, body: StageChanged, at: datetime) -> Progress:
@@ -157,15 +171,19 @@ def _finished(progress: Progress, body: Finished, _: datetime) -> Progress:
 
 def interrupted(progress: Progress, *, at: datetime, step: int, cause: str) -> Progress:
     """The progress after the machine was lost at `step`; the stage it was in will begin anew."""
+    loss = Interruption(at=at, step=step, cause=cause)
+    return halted(progress, at=at).model_copy(update={"interruptions": (*progress.interruptions, loss)})
+
+
+def halted(progress: Progress, *, at: datetime) -> Progress:
+    """The progress with no stage running: what is under way will begin anew."""
 
     def halt(item: StageProgress) -> StageProgress:
         if item.status != "active":
             return item
         return StageProgress(stage=item.stage, detail=item.detail, earlier_seconds=item.seconds(at) or 0.0)
 
-    loss = Interruption(at=at, step=step, cause=cause)
-    stages = tuple(halt(item) for item in progress.stages)
-    return progress.model_copy(update={"interruptions": (*progress.interruptions, loss), "stages": stages})
+    return progress.model_copy(update={"stages": tuple(halt(item) for item in progress.stages)})
 
 
 _FOLDS: dict[type, Callable[[Progress, Any, datetime], Progress]] = {

@@ -11,13 +11,13 @@ from functions import catalog
 from functions.errors import BrightRunError
 from functions.ingest import move
 from functions.model.events import Failed
-from functions.model.job import MAX_RECOVERIES, Attempt, Job
+from functions.model.job import MAX_RECOVERIES, Attempt, Job, StopKind
 from functions.model.job_spec import JobSpec, TrainingData
 from functions.model.outbox import Notice
 from functions.model.signing import job_token
-from functions.model.states import RUNNING, JobState
+from functions.model.states import IN_QUEUE, RUNNING, JobState, is_legal
 from functions.ports import TRAINING_FILES, CallState, Clock, Compute, Database, Files, Transaction
-from functions.progress import interrupted
+from functions.progress import halted, interrupted, stopped_as
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 LAUNCH_GRACE = timedelta(seconds=60)
 # Longer than the longest silence of a healthy job: loading 70B weights.
 SILENCE = timedelta(minutes=30)
+# How long a run may take to save where it is and go; after that its machine is ended, and the last checkpoint counts.
+PAUSE_PATIENCE = timedelta(seconds=60)
 CARD_AGE = timedelta(seconds=15)
 LINK_LIFE = timedelta(hours=24)
 
@@ -57,7 +59,7 @@ class Reconciler:
         """Look at every job once. One job's trouble does not hold up the others."""
         with self._db.transaction() as tx:
             running = tx.jobs.in_states(RUNNING | {JobState.INTERRUPTED})
-            queued = tx.jobs.in_states({JobState.QUEUED, JobState.QUEUED_WAITING_FOR_GPU})
+            queued = tx.jobs.in_states(IN_QUEUE)
         for job in running:
             self._guarded(job, self._watch)
         free = self._max_running - len(running)
@@ -73,7 +75,7 @@ class Reconciler:
     def _admit(self, job_id: UUID) -> None:
         with self._db.transaction() as tx:
             job = tx.jobs.get(job_id, lock=True)
-            if job is None or job.state not in (JobState.QUEUED, JobState.QUEUED_WAITING_FOR_GPU):
+            if job is None or job.state not in IN_QUEUE:
                 return
             now = self._clock()
             tx.jobs.begin_attempt(job_id, now)
@@ -131,7 +133,9 @@ class Reconciler:
             attempt = tx.jobs.attempt(job_id, job.attempt) if job else None
         if job is None:
             return
-        if job.state in (JobState.INTERRUPTED, JobState.RECOVERING) and (attempt is None or attempt.ended_at):
+        if job.stop is not None:
+            self._stop(job, attempt)
+        elif job.state in (JobState.INTERRUPTED, JobState.RECOVERING) and (attempt is None or attempt.ended_at):
             self._recover(job_id)
         elif attempt is not None and not attempt.call_id:
             if self._clock() - attempt.launched_at > LAUNCH_GRACE:
@@ -149,6 +153,26 @@ class Reconciler:
             self._compute.cancel(attempt.call_id)
             call = CallState(running=False, note=f"no sign of life for {SILENCE.seconds // 60} minutes")
         self._lost(job.id, job.attempt, call)
+
+    def _stop(self, job: Job, attempt: Attempt | None) -> None:
+        """End the machine of a job that a person wants to stop; a pause first has time to save where it is."""
+        running = attempt is not None and not attempt.ended_at and bool(attempt.call_id)
+        if running and attempt is not None and self._compute.poll(attempt.call_id).running:
+            patience = PAUSE_PATIENCE if job.stop and job.stop.kind is StopKind.PAUSE else timedelta(0)
+            if job.stop and self._clock() - job.stop.at < patience:
+                return
+            self._compute.cancel(attempt.call_id)
+        with self._db.transaction() as tx:
+            job_now = tx.jobs.get(job.id, lock=True)
+            # By its own word, the attempt may have ended while its machine was being stopped.
+            if job_now is None or job_now.stop is None or job_now.state not in RUNNING | {JobState.INTERRUPTED}:
+                return
+            now, state = self._clock(), stopped_as(job_now.stop.kind)
+            if not is_legal(job_now.state, state):
+                return
+            progress = halted(job_now.progress, at=now)
+            tx.jobs.update(job.id, progress=progress)
+            move(tx, job=job_now.model_copy(update={"progress": progress}), state=state, now=now)
 
     def _keep_fresh(self, job: Job, heard: datetime) -> None:
         """Have the card drawn anew while a job is busy without a word: time and money go on."""

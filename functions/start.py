@@ -19,7 +19,9 @@ from functions.model.money import dollars
 from functions.model.outbox import Notice
 from functions.model.people import Permission, Person
 from functions.model.states import JobState
+from functions.model.views import QueueLimits
 from functions.ports import Clock, Database, Files, Transaction
+from functions.queue import require_place_in_queue
 
 
 def start_job(
@@ -32,17 +34,18 @@ def start_job(
     choice: JobChoice,
     request_key: str,
     channel_id: str,
+    limits: QueueLimits,
 ) -> Job:
     """Queue the job and reserve its upper estimate. The same request again returns the job that it made.
 
     Raises:
         NotAllowed: the person may not start jobs.
-        InvalidInput, NotEligible, NotFound, OverBudget: as they say; the attempt is in the audit log.
+        InvalidInput, NotEligible, NotFound, QueueFull, OverBudget: as they say; the attempt is in the audit log.
     """
     try:
         with db.transaction() as tx:
             require(person, Permission.START_JOBS)
-            return _start(tx, files, clock, provider, person, choice, request_key, channel_id)
+            return _start(tx, files, clock, provider, person, choice, request_key, channel_id, limits)
     except BrightRunError as refused:
         with db.transaction() as tx:
             tx.audit.append(
@@ -65,6 +68,7 @@ def _start(
     choice: JobChoice,
     request_key: str,
     channel_id: str,
+    limits: QueueLimits,
 ) -> Job:
     now, team_id = clock(), person.team_id
     # The budget's row is every start's turnstile: what is checked below stays true until this commits.
@@ -73,6 +77,7 @@ def _start(
     if made is not None:
         return made
     option, choice = startable(tx, files, team_id=team_id, choice=choice, provider=provider)
+    require_place_in_queue(tx, team_id=team_id, limits=limits)
     new = NewJob(
         id=uuid4(),
         team_id=team_id,

@@ -28,10 +28,17 @@ class EventWriter:
     """Writes this attempt's events and sends them in the background; emitting never waits for the network.
 
     The file is the source: what the service has not acknowledged is read from it again, for as long as it takes.
-    What earlier attempts left unsent goes first, signed with this attempt's token.
+    What earlier attempts left unsent goes first, signed with this attempt's token. `on_stop` is called, in the
+    sending thread, where the service answers that the run is to stop; it is given what was asked for.
     """
 
-    def __init__(self, spec: JobSpec, token: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        spec: JobSpec,
+        token: str,
+        clock: Callable[[], datetime],
+        on_stop: Callable[[str], None] = lambda _: None,
+    ) -> None:
         work_dir = Path(spec.work_dir)
         work_dir.mkdir(parents=True, exist_ok=True)
         self._spec = spec
@@ -40,7 +47,7 @@ class EventWriter:
         all_spools = spools(work_dir, spec.attempt)
         self._own = all_spools[-1]
         service = Service.of(spec, token)
-        self._sender = _Sender(all_spools, service) if service else None
+        self._sender = _Sender(all_spools, service, on_stop) if service else None
 
     def emit(self, body: Body) -> Event:
         """Write one event; it is in the file when this returns."""
@@ -65,8 +72,9 @@ class EventWriter:
 class _Sender:
     """The thread that posts. Trouble never reaches the training: it is logged and tried again."""
 
-    def __init__(self, queue: list[Spool], service: Service) -> None:
+    def __init__(self, queue: list[Spool], service: Service, on_stop: Callable[[str], None]) -> None:
         self._queue = queue
+        self._on_stop = on_stop
         self._service = service
         self._news = threading.Event()
         self._closing = threading.Event()
@@ -119,11 +127,20 @@ class _Sender:
         if answer.is_success:
             self._limit = _BATCH_EVENTS
             spool.acknowledge(len(lines))
+            self._heed(answer)
             return True
         if may_succeed_later(answer.status_code) or answer.is_redirect:
             log.info("The service answered %s, events wait.", answer.status_code)
             return False
         return self._refused(spool, len(lines), answer)
+
+    def _heed(self, answer: httpx.Response) -> None:
+        try:
+            stop = answer.json().get("stop")
+        except (ValueError, AttributeError):
+            return  # something between us answered: nobody asked for anything
+        if stop:
+            self._on_stop(str(stop))
 
     def _refused(self, spool: Spool, count: int, answer: httpx.Response) -> bool:
         """Halve a refused batch until the event that is to blame stands alone; that one is given up."""

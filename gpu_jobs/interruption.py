@@ -23,7 +23,7 @@ class Interruption:
     """While entered, SIGINT and SIGTERM are noted instead of acted on. Only a main thread can take signals."""
 
     def __init__(self) -> None:
-        self._signal: signal.Signals | None = None
+        self._wanted: str | None = None
         self._before: dict[signal.Signals, Callable[[int, FrameType | None], Any] | int | None] = {}
 
     def __enter__(self) -> Interruption:
@@ -39,9 +39,13 @@ class Interruption:
             signal.signal(number, handler)
 
     def check(self) -> None:
-        """Raise `Interrupted` if a signal came."""
-        if self._signal is not None:
-            raise Interrupted(self._signal.name)
+        """Raise `Interrupted` if a signal came, or the service asked for a stop."""
+        if self._wanted is not None:
+            raise Interrupted(self._wanted)
+
+    def request(self, name: str) -> None:
+        """Ask for an end from another thread, as a signal would."""
+        self._wanted = self._wanted or name
 
     def _note(self, number: int, _: FrameType | None) -> None:
-        self._signal = self._signal or signal.Signals(number)
+        self.request(signal.Signals(number).name)

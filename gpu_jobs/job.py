@@ -36,7 +36,7 @@ def run_job(spec: JobSpec, token: str, *, clock: Callable[[], datetime] = lambda
     """
     Path(spec.work_dir).mkdir(parents=True, exist_ok=True)
     with Interruption() as interruption, _logging(Path(spec.work_dir) / f"log-{spec.attempt}.txt") as tail:
-        writer = EventWriter(spec, token, clock)
+        writer = EventWriter(spec, token, clock, on_stop=interruption.request)
         service = Service.of(spec, token)
         run = JobRun(spec=spec, send=writer.emit, check=interruption.check, service=service)
         code = _attempt(run, tail)

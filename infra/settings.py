@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     slack_api_url: str = "https://slack.com/api/"
 
     max_running_jobs: int = Field(default=1, ge=1)
+    max_waiting_jobs: int = Field(default=3, ge=1)
     reconcile_seconds: float = Field(default=1.0, gt=0)
 
     monthly_budget_cents: int = Field(default=500_00, ge=0)

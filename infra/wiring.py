@@ -15,6 +15,7 @@ from bot.context import BotContext
 from functions import catalog
 from functions.errors import InvalidInput, Unavailable
 from functions.model.people import Role
+from functions.model.views import QueueLimits
 from functions.ports import Compute, Database, Files
 from functions.reconcile import Reconciler
 from functions.training_files import MAX_BYTES
@@ -64,6 +65,7 @@ class Parts:
             default_role=self.settings.default_role,
             fetch=slack_fetch(bot_token(self.settings)),
             max_file_bytes=MAX_BYTES,
+            limits=QueueLimits(running=self.settings.max_running_jobs, waiting=self.settings.max_waiting_jobs),
         )
 
     def slack_app(self) -> App:

@@ -13,7 +13,7 @@ from functions.model.catalog import BaseModelCard
 from functions.model.events import Planned, Stage
 from functions.model.job import Job
 from functions.model.job_spec import Hyperparameters
-from functions.model.money import cost_cents, dollars
+from functions.model.money import dollars
 from functions.model.progress import Interruption
 from reports import style
 from reports.verdict import Badge, badge, improvement_percent
@@ -194,7 +194,7 @@ def _machine(job: Job, plan: Planned | None) -> str:
 
 def _cost(job: Job) -> str:
     estimate, practice = job.estimate, job.configuration.tier == PRACTICE_TIER
-    spent = dollars(cost_cents(max(0.0, job.billed_seconds), job.rate_cents_per_hour))
+    spent = dollars(job.cost_of(job.billed_seconds))
     expected = f"{dollars(estimate.cents_low)} to {dollars(estimate.cents_high)} had been expected"
     rate = dollars(job.rate_cents_per_hour)
     if practice:

@@ -48,7 +48,8 @@ class Jobs:
             asked = origin(body)
             require(asked.person(self._context), Permission.VIEW)
             with self._context.db.transaction() as tx:
-                return list_view(job_list(tx, team_id=asked.team_id, now=self._context.clock()))
+                now, limits = self._context.clock(), self._context.limits
+                return list_view(job_list(tx, team_id=asked.team_id, now=now, limits=limits))
 
         answer_in_modal(self._context, body, client, title="Training runs", command=JOBS, content=content)
 
@@ -61,7 +62,8 @@ class Jobs:
             asked = origin(body)
             require(asked.person(self._context), Permission.VIEW)
             with self._context.db.transaction() as tx:
-                return details_view(job_details(tx, team_id=asked.team_id, job_id=job_id, now=self._context.clock()))
+                now, limits = self._context.clock(), self._context.limits
+                return details_view(job_details(tx, team_id=asked.team_id, job_id=job_id, now=now, limits=limits))
 
         in_modal = (body.get("view") or {}).get("type") == "modal"
         answer_in_modal(self._context, body, client, title="Run details", command=JOBS, content=content, push=in_modal)

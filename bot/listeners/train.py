@@ -147,6 +147,7 @@ class Train:
                 choice=self._draft(asked.team_id, kept["key"]),
                 request_key=kept["key"],
                 channel_id=kept["channel"],
+                limits=self._context.limits,
             )
         except Exception as error:  # noqa: BLE001 - shown at the field, by its reference where nobody foresaw it
             ack(response_action="errors", errors={CHECKLIST_BLOCK: sentence(error)})

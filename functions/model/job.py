@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
+from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
 from functions.model.estimate import Estimate
 from functions.model.job_spec import EngineOptions, Hyperparameters
+from functions.model.money import cost_cents
 from functions.model.progress import Progress
 from functions.model.states import JobState
 
@@ -47,8 +50,42 @@ class Configuration(_Record):
     checkpoint_every_steps: int = 100
 
 
+class StopKind(StrEnum):
+    """What a person asks of a running job."""
+
+    CANCEL = "cancel"
+    PAUSE = "pause"
+
+
+class StopRequest(_Record):
+    """A person's wish that a job stop, kept until it has. `reason` is one of `CANCEL_REASONS`, or empty."""
+
+    kind: StopKind
+    by: str
+    at: datetime
+    reason: str = ""
+    notes: str = ""
+
+
+# FR2.2.1
+CANCEL_REASONS = ("Loss not decreasing", "Too expensive", "Wrong configuration", "Testing", "Other")
+
+
+class Lineage(_Record):
+    """What an earlier job has to do with this one: done anew, or gone on with from its checkpoint."""
+
+    parent_id: UUID
+    kind: Literal["retry", "resume"]
+    retry_number: int = 0
+    resume_step: int | None = None
+    fix_key: str = ""
+
+
 class Job(_Record):
-    """A row of `training_jobs`. Times are UTC; `actual_cost_cents` is what has been billed so far."""
+    """A row of `training_jobs`. Times are UTC; `actual_cost_cents` is what has been billed so far.
+
+    `cents_before` is what `seconds_before` of the billed seconds have cost at the rates of earlier tiers.
+    """
 
     id: UUID
     team_id: str
@@ -74,6 +111,17 @@ class Job(_Record):
     ended_at: datetime | None
     billed_seconds: float
     actual_cost_cents: int
+    stop: StopRequest | None = None
+    paused_at: datetime | None = None
+    paused_seconds: float = 0.0
+    promoted_at: datetime | None = None
+    cents_before: int = 0
+    seconds_before: float = 0.0
+    lineage: Lineage | None = None
+
+    def cost_of(self, seconds: float) -> int:
+        """Cents for so many billed seconds, those of earlier tiers at their rates."""
+        return self.cents_before + cost_cents(max(0.0, seconds - self.seconds_before), self.rate_cents_per_hour)
 
     def billed_now(self, now: datetime, attempt_started_at: datetime | None) -> float:
         """Seconds billed so far: ended attempts, and the running one up to now."""
@@ -95,6 +143,7 @@ class NewJob(_Record):
     created_by: str
     channel_id: str
     created_at: datetime
+    lineage: Lineage | None = None
 
 
 class Attempt(_Record):
@@ -133,3 +182,15 @@ class PresetRecord(_Record):
         """Share of ended jobs that completed; None while there is none."""
         ended = self.completed + self.failed
         return self.completed / ended if ended else None
+
+
+class RetryRecord(_Record):
+    """How jobs that were tried again have ended."""
+
+    completed: int = 0
+    ended: int = 0
+
+    @property
+    def success_rate(self) -> float | None:
+        """Share that completed; None while none has ended."""
+        return self.completed / self.ended if self.ended else None

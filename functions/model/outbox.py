@@ -20,6 +20,8 @@ class Notice(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    PAUSED = "paused"
+    RESUMED = "resumed"
 
 
 class OutboxMessage(BaseModel):

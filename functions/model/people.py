@@ -22,13 +22,23 @@ class Permission(StrEnum):
     VIEW = "view"
     IMPORT_FILES = "import_files"
     START_JOBS = "start_jobs"
+    STOP_JOBS = "stop_jobs"
+    PROMOTE_JOBS = "promote_jobs"
     DOWNLOAD = "download"
     MANAGE_BUDGET = "manage_budget"
 
 
 _BY_ROLE: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: frozenset({Permission.VIEW}),
-    Role.MEMBER: frozenset({Permission.VIEW, Permission.IMPORT_FILES, Permission.START_JOBS, Permission.DOWNLOAD}),
+    Role.MEMBER: frozenset(
+        {
+            Permission.VIEW,
+            Permission.IMPORT_FILES,
+            Permission.START_JOBS,
+            Permission.STOP_JOBS,
+            Permission.DOWNLOAD,
+        }
+    ),
     Role.MANAGER: frozenset(Permission),
     Role.ADMIN: frozenset(Permission),
 }

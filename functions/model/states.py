@@ -1,4 +1,7 @@
-"""The life of a job: its states and the one table of legal transitions between them."""
+"""The life of a job: its states and the one table of legal transitions between them.
+
+The database has the same table and refuses every other change (migration `lifecycle`); a test compares the two.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +42,7 @@ RUNNING = frozenset(
     }
 )
 WAITING = frozenset({_S.PENDING_CONFIGURATION, _S.QUEUED, _S.QUEUED_WAITING_FOR_GPU, _S.INTERRUPTED, _S.PAUSED})
+IN_QUEUE = frozenset({_S.QUEUED, _S.QUEUED_WAITING_FOR_GPU})
 TERMINAL = frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELLED})
 ACTIVE = (RUNNING | WAITING) - {_S.PENDING_CONFIGURATION}
 
@@ -53,11 +57,14 @@ LEGAL: dict[JobState, frozenset[JobState]] = {
     _S.PREPROCESSING: frozenset({_S.LOADING_MODEL}) | _STOPS,
     _S.LOADING_MODEL: frozenset({_S.TRAINING, _S.FINALIZING}) | _STOPS,
     _S.TRAINING: frozenset({_S.FINALIZING, _S.EVALUATING}) | _STOPS,
-    _S.INTERRUPTED: frozenset({_S.RECOVERING}) | _ENDINGS,
-    _S.RECOVERING: frozenset({_S.PREPROCESSING, _S.LOADING_MODEL, _S.TRAINING, _S.FINALIZING}) | _STOPS,
+    _S.INTERRUPTED: frozenset({_S.RECOVERING, _S.PAUSED}) | _ENDINGS,
+    _S.RECOVERING: frozenset(
+        {_S.PREPROCESSING, _S.LOADING_MODEL, _S.TRAINING, _S.FINALIZING, _S.QUEUED_WAITING_FOR_GPU}
+    )
+    | _STOPS,
     _S.FINALIZING: frozenset({_S.EVALUATING, _S.COMPLETED}) | _STOPS,
     _S.EVALUATING: frozenset({_S.FINALIZING, _S.COMPLETED}) | _STOPS,
-    _S.PAUSED: frozenset({_S.QUEUED, _S.RECOVERING, _S.CANCELLED}),
+    _S.PAUSED: frozenset({_S.QUEUED, _S.CANCELLED}),
     # A failed job whose training is safe on disk may be taken up again (packaging after a full disk).
     _S.FAILED: frozenset({_S.RECOVERING}),
     _S.COMPLETED: frozenset(),

@@ -19,8 +19,26 @@ class _View(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class QueueLimits(_View):
+    """How many jobs may train at once, and how many may wait for that."""
+
+    running: int = 3
+    waiting: int = 3
+
+
+class QueueEntry(_View):
+    """A waiting job: its place, 1 being the next, and when it may expect to start."""
+
+    job: Job
+    position: int
+    starts_at: datetime
+
+
 class CardView(_View):
-    """A job's card. `done_at` is the expected end; `projected_cents` the expected final cost."""
+    """A job's card. `done_at` is the expected end; `projected_cents` the expected final cost.
+
+    `queued` is its place in the queue, while it waits.
+    """
 
     job: Job
     now: datetime
@@ -32,6 +50,7 @@ class CardView(_View):
     projected_cents: int | None
     artifact: Artifact | None
     can_retry: bool
+    queued: QueueEntry | None = None
 
 
 class FileOption(_View):
@@ -105,6 +124,8 @@ class JobListView(_View):
     lines: tuple[JobLine, ...]
     total: int
     now: datetime
+    queue: tuple[QueueEntry, ...] = ()
+    limits: QueueLimits = QueueLimits()
 
 
 class MetricPoint(_View):

@@ -12,10 +12,10 @@ from pathlib import Path
 from functions import catalog
 from functions.configure import file_option
 from functions.errors import InvalidInput
-from functions.jobs import fraction_done
 from functions.model.job import Job
 from functions.model.states import TERMINAL, JobState
 from functions.model.training_file import TrainingFile
+from functions.pace import fraction_done
 from infra.clock import utc_now
 from infra.demo.play import DemoFailed, Play, Played
 from infra.run import announce, wait_for_stop

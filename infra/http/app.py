@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from functions.deliver import upload_place
 from functions.errors import BrightRunError, InvalidInput, NotFound, Unavailable
-from functions.ingest import ingest
+from functions.ingest import ingest, stop_asked
 from functions.model.events import EventBatch
 from functions.model.signing import (
     ATTEMPT_HEADER,
@@ -59,14 +59,15 @@ class JobRoutes:
         ]
 
     async def events(self, request: Request) -> Response:
-        """Take a batch of events; answers how many were new."""
+        """Take a batch of events; answers how many were new, and whether the run is to stop."""
 
         async def take(job_id: UUID, attempt: int, body: bytes) -> Response:
             batch = EventBatch.model_validate_json(body)
             new = await run_in_threadpool(
                 ingest, self._db, clock=self._clock, job_id=job_id, attempt=attempt, batch=batch
             )
-            return JSONResponse({"new": new})
+            stop = await run_in_threadpool(stop_asked, self._db, job_id=job_id, attempt=attempt)
+            return JSONResponse({"new": new, "stop": stop})
 
         return await self._signed(request, take)
 

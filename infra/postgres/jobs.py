@@ -10,10 +10,11 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from functions.model.estimate import FinishedRun
-from functions.model.job import Job, JobChoice, NewJob, PresetRecord
+from functions.model.job import Job, JobChoice, Lineage, NewJob, PresetRecord
 from functions.model.progress import Progress
 from functions.model.states import TERMINAL, JobState
 from infra.postgres.attempts import AttemptsTable
+from infra.postgres.lifecycle import LifecycleTable
 from infra.postgres.rows import Row
 
 _SELECT = (
@@ -23,11 +24,14 @@ _SELECT = (
 
 def _job(row: Row) -> Job:
     values = {name: row[name] for name in Job.model_fields if name in row}
-    return Job.model_validate({**values, "state": row["status"]})
+    lineage = None
+    if row["parent_id"] is not None:
+        lineage = {name: row[name] for name in Lineage.model_fields if name in row} | {"kind": row["lineage"]}
+    return Job.model_validate({**values, "state": row["status"], "lineage": lineage})
 
 
-class JobsTable(AttemptsTable):
-    """Statements over `training_jobs`; attempts, events and artifacts are in the base class."""
+class JobsTable(LifecycleTable, AttemptsTable):
+    """Statements over `training_jobs`; what happens to a job afterwards is in the base classes."""
 
     def get(self, job_id: UUID, *, lock: bool = False) -> Job | None:
         """One job; `lock` holds its row until the transaction ends."""
@@ -76,12 +80,13 @@ class JobsTable(AttemptsTable):
 
     def insert(self, job: NewJob) -> None:
         """Insert a job as queued."""
-        choice = job.choice
+        choice, lineage = job.choice, job.lineage
         self._run(
             "insert into training_jobs (id, team_id, training_file_id, request_key, name, description, notes, tags,"
             " client, project, preset, tier, base_model, max_steps, configuration, estimate, rate_cents_per_hour,"
-            " status, created_by, channel_id, created_at)"
-            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'queued', %s, %s, %s)",
+            " status, created_by, channel_id, created_at, parent_id, lineage, retry_number, resume_step, fix_key)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'queued', %s, %s, %s,"
+            " %s, %s, %s, %s, %s)",
             job.id,
             job.team_id,
             job.training_file_id,
@@ -102,6 +107,11 @@ class JobsTable(AttemptsTable):
             job.created_by,
             job.channel_id,
             job.created_at,
+            lineage.parent_id if lineage else None,
+            lineage.kind if lineage else "",
+            lineage.retry_number if lineage else 0,
+            lineage.resume_step if lineage else None,
+            lineage.fix_key if lineage else "",
         )
 
     def update(
@@ -136,9 +146,11 @@ class JobsTable(AttemptsTable):
             self._connection.execute(statement, [*given.values(), job_id])
 
     def in_states(self, states: Iterable[JobState]) -> list[Job]:
-        """Jobs in any of the states, oldest first."""
+        """Jobs in any of the states: those moved to the front, the last moved first; then the oldest first."""
         names = [state.value for state in states]
-        rows = self._all(_SELECT + "where j.status = any(%s) order by j.created_at, j.id", names)
+        rows = self._all(
+            _SELECT + "where j.status = any(%s) order by j.promoted_at desc nulls last, j.created_at, j.id", names
+        )
         return [_job(row) for row in rows]
 
     def recent(self, team_id: str, limit: int) -> list[Job]:

@@ -20,7 +20,7 @@ from infra.postgres.database import PostgresDatabase
 from infra.postgres.embedded import embedded_postgres
 from infra.postgres.migrations import migrate
 from tests.bench.result import Result, percentile
-from tests.scenario.house import TEAM, SetClock, add_demo_file, start
+from tests.scenario.house import LIMITS, TEAM, SetClock, add_demo_file, start
 
 _DEMO_FILE = Path(__file__).resolve().parents[2] / "infra" / "demo" / "nell-harrow.json"
 _EVENTS = 20_000
@@ -55,7 +55,7 @@ def _measure(db: PostgresDatabase, folder: Path) -> list[Result]:
 
     def details() -> None:
         with db.transaction() as tx:
-            details_view(job_details(tx, team_id=TEAM, job_id=job.id, now=clock()))
+            details_view(job_details(tx, team_id=TEAM, job_id=job.id, now=clock(), limits=LIMITS))
 
     def form() -> None:
         with db.transaction() as tx:

@@ -10,7 +10,7 @@ from infra.clock import utc_now
 from infra.pictures import FigurePictures
 from infra.postgres.database import PostgresDatabase
 from infra.wiring import slack_fetch
-from tests.scenario.house import WordCounter
+from tests.scenario.house import LIMITS, WordCounter
 
 BOT_TOKEN = "xoxb-test"
 
@@ -35,4 +35,5 @@ def bot_context(
         default_role=default_role,
         fetch=slack_fetch(BOT_TOKEN),
         max_file_bytes=MAX_BYTES,
+        limits=LIMITS,
     )

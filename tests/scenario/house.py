@@ -15,11 +15,13 @@ from functions.model.events import Body, Event, EventBatch
 from functions.model.job import Job, JobChoice
 from functions.model.people import Person, Role
 from functions.model.training_file import TrainingFile
+from functions.model.views import QueueLimits
 from functions.ports import Database, Files
 from functions.start import start_job
 
 TEAM = "T0BRIGHT"
 CHANNEL = "C0TRAINING"
+LIMITS = QueueLimits(running=1, waiting=3)
 ELENA = Person(team_id=TEAM, user_id="U0ELENA", role=Role.MEMBER)
 VIC = Person(team_id=TEAM, user_id="U0VIEWER", role=Role.VIEWER)
 
@@ -64,6 +66,8 @@ def start(db: Database, files: Files, file: TrainingFile, clock: SetClock, **giv
     """A job of a member on the file."""
     name = str(given.pop("name", "A run"))
     key = str(given.pop("key", name))
+    limits = given.pop("limits", LIMITS)
+    assert isinstance(limits, QueueLimits)
     choice = JobChoice(training_file_id=file.id, name=name).model_copy(update=given)
     return start_job(
         db,
@@ -74,6 +78,7 @@ def start(db: Database, files: Files, file: TrainingFile, clock: SetClock, **giv
         choice=choice,
         request_key=key,
         channel_id=CHANNEL,
+        limits=limits,
     )
 
 

@@ -39,6 +39,10 @@ class PaperCompute:
     def cancel(self, call_id: str) -> None:
         self.ended[call_id] = CallState(running=False, exit_code=-15)
 
+    def running(self) -> list[str]:
+        """Calls that nobody has ended."""
+        return [call for call in (f"{spec.job_id}:{spec.attempt}" for spec in self.launched) if call not in self.ended]
+
     def work_dir(self, job_id: UUID) -> str:
         return f"/runs/{job_id}"
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from functions.errors import InvalidInput, NotFound
 from functions.ingest import ingest
-from functions.jobs import card_view, fraction_done, home, job_details
+from functions.jobs import card_view, home, job_details
 from functions.model.events import (
     Event,
     EventBatch,
@@ -23,12 +23,13 @@ from functions.model.events import (
 from functions.model.job import Job
 from functions.model.outbox import Notice
 from functions.model.states import TERMINAL, JobState
+from functions.pace import fraction_done
 from functions.ports import CallState
 from functions.reconcile import Reconciler
 from functions.start import retry_job
 from infra.local_files import LocalFiles
 from infra.postgres.database import PostgresDatabase
-from tests.scenario.house import ELENA, TEAM, SetClock, add_demo_file, job_of, say, start
+from tests.scenario.house import ELENA, LIMITS, TEAM, SetClock, add_demo_file, job_of, say, start
 from tests.scenario.paper import ENDED, PLAN, TRAINED, PaperCompute
 
 
@@ -91,7 +92,7 @@ def test_a_job_runs_is_told_of_and_settles_what_it_took(stand: Stand) -> None:
     assert stand.job.progress.metrics is not None
     assert (stand.job.progress.metrics.step, stand.job.progress.previous_loss) == (10, 2.5)
     with stand.db.transaction() as tx:
-        view = card_view(tx, job=stand.job, now=stand.clock())
+        view = card_view(tx, job=stand.job, now=stand.clock(), limits=LIMITS)
     assert 0.9 < view.fraction < 1
     assert view.projected_cents is not None
     assert view.projected_cents >= view.spent_cents
@@ -252,10 +253,10 @@ def test_details_and_home_hold_what_happened(stand: Stand) -> None:
     stand.reconciler.step()
     say(stand.db, stand.clock, stand.job, *TRAINED)
     with stand.db.transaction() as tx:
-        details = job_details(tx, team_id=TEAM, job_id=stand.id, now=stand.clock())
+        details = job_details(tx, team_id=TEAM, job_id=stand.id, now=stand.clock(), limits=LIMITS)
         front = home(tx, person=ELENA, now=stand.clock())
         with pytest.raises(NotFound):
-            job_details(tx, team_id="T0OTHER", job_id=stand.id, now=stand.clock())
+            job_details(tx, team_id="T0OTHER", job_id=stand.id, now=stand.clock(), limits=LIMITS)
     assert [(p.step, p.training_loss, p.held_out_loss) for p in details.points] == [(5, 2.5, 2.6), (10, 2.1, None)]
     assert [line.job.id for line in front.active] == [stand.id]
     assert front.budget.reserved_cents == stand.job.estimate.cents_high
@@ -268,7 +269,8 @@ def test_any_order_and_repetition_ends_in_the_right_state(
 ) -> None:
     with db.transaction() as tx:
         tx.jobs._run("truncate outbox, job_attempts, job_events, training_metrics_history, model_artifacts cascade")
-        tx.jobs._run("update training_jobs set status = 'cancelled', name = id::text, request_key = id::text")
+        tx.jobs._run("update training_jobs set name = id::text, request_key = id::text")
+        tx.jobs._run("update training_jobs set status = 'cancelled' where status not in ('completed', 'failed')")
     stand = Stand(db, tmp_path, demo_file)
     stand.reconciler.step()
     bodies = (*TRAINED, *ENDED)

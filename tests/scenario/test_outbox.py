@@ -26,7 +26,7 @@ from infra.workspace.app import WorkspaceConfig
 from infra.workspace.client import WorkspaceClient
 from infra.workspace.serving import WorkspaceServer
 from tests.scenario.bot_house import BOT_TOKEN, bot_context
-from tests.scenario.house import CHANNEL, ELENA, SetClock, add_demo_file, start
+from tests.scenario.house import CHANNEL, ELENA, LIMITS, SetClock, add_demo_file, start
 
 Json = dict[str, Any]
 DIRECT = "D0ELENA"
@@ -133,7 +133,7 @@ def test_a_message_that_was_posted_before_the_line_broke_is_not_posted_again(roo
 def test_a_process_that_died_between_sending_and_marking_leaves_no_double(room: PostRoom) -> None:
     with room.db.transaction() as tx:
         message = tx.outbox.claim(room.clock())
-        view = card_view(tx, job=room.job, now=room.clock())
+        view = card_view(tx, job=room.job, now=room.clock(), limits=LIMITS)
     assert message is not None
     room.worker._poster.send(message, view, None)  # and here it dies
 

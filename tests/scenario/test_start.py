@@ -11,10 +11,11 @@ import pytest
 from functions.errors import Conflict, InvalidInput, NotAllowed, NotEligible, OverBudget
 from functions.model.job import JobChoice
 from functions.model.states import JobState
+from functions.model.views import QueueLimits
 from functions.start import retry_job, start_job
 from infra.local_files import LocalFiles
 from infra.postgres.database import PostgresDatabase
-from tests.scenario.house import CHANNEL, ELENA, TEAM, VIC, SetClock, add_demo_file, job_of, start
+from tests.scenario.house import CHANNEL, ELENA, LIMITS, TEAM, VIC, SetClock, add_demo_file, job_of, start
 
 
 @pytest.fixture
@@ -81,6 +82,7 @@ def test_what_is_refused_and_what_it_says(
             choice=JobChoice(training_file_id=file.id, name="Not mine"),
             request_key="v",
             channel_id=CHANNEL,
+            limits=LIMITS,
         )
     start(db, files, file, clock, name="Running")
     with pytest.raises(NotEligible, match="Running"):
@@ -136,7 +138,7 @@ def test_simultaneous_starts_never_spend_more_than_there_is(
 
     def attempt(number: int) -> bool:
         try:
-            start(rich, files, variants[number], clock, name=f"Run {number}")
+            start(rich, files, variants[number], clock, name=f"Run {number}", limits=QueueLimits(waiting=20))
         except OverBudget:
             return False
         return True

@@ -1,0 +1,54 @@
+"""How far a job has come, and how much longer it takes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from functions.model.events import Stage
+from functions.model.job import Job
+from functions.model.states import RUNNING, JobState
+
+# FR2.1.2: how much of the bar each stage fills.
+_SHARE = {
+    Stage.PREPROCESSING: 0.02,
+    Stage.MODEL_LOADING: 0.08,
+    Stage.TRAINING: 0.85,
+    Stage.FINALIZATION: 0.05,
+}
+
+
+def fraction_done(job: Job) -> float:
+    """Share of the work that is done, 0 to 1, by the stages' shares and the steps within training."""
+    if job.state is JobState.COMPLETED:
+        return 1.0
+    plan, step = job.progress.plan, job.progress.step
+    done = 0.0
+    for item in job.progress.stages:
+        # After a recovery the first stages are gone through once more; the steps that are kept still count.
+        prepared = step > 0 and item.stage in (Stage.PREPROCESSING, Stage.MODEL_LOADING)
+        if item.status == "complete" or prepared:
+            done += _SHARE[item.stage]
+        elif item.stage is Stage.TRAINING and plan:
+            done += _SHARE[item.stage] * min(1.0, step / max(1, plan.total_steps))
+    return min(done, 0.99)
+
+
+def remaining_seconds(job: Job, now: datetime) -> float | None:
+    """Seconds until the end: from this run's own pace once it trains, from the estimate before."""
+    if job.state not in RUNNING:
+        return None
+    estimate = job.estimate.seconds.expected
+    plan, training = job.progress.plan, job.progress.stage(Stage.TRAINING)
+    seconds, step = training.attempt_seconds(now), job.progress.step
+    tail = estimate * _SHARE[Stage.FINALIZATION]
+    if plan and seconds and step and training.status != "pending":
+        first = _first_step_of_attempt(job)
+        pace = seconds / max(1, step - first)
+        return max(0.0, (plan.total_steps - step) * pace) + tail
+    elapsed = (now - job.started_at).total_seconds() if job.started_at else 0.0
+    return max(tail, estimate - elapsed)
+
+
+def _first_step_of_attempt(job: Job) -> int:
+    past = job.progress.interruptions
+    return past[-1].resumed_step or 0 if past and past[-1].resumed_at else 0

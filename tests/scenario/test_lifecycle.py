@@ -1,0 +1,347 @@
+"""Cancelled, paused, resumed, moved to the front: what people do to a job, and what it costs them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from psycopg.errors import CheckViolation
+
+from functions.errors import BrightRunError, Conflict, InvalidInput, NotAllowed, QueueFull
+from functions.ingest import stop_asked
+from functions.lifecycle import cancel_job, pause_job, promote_job, resume_paused
+from functions.model.events import Interrupted, Resumed
+from functions.model.job import Job, StopKind
+from functions.model.people import Person, Role
+from functions.model.states import LEGAL, TERMINAL, JobState
+from functions.model.training_file import TrainingFile
+from functions.model.views import QueueLimits
+from functions.ports import CallState
+from functions.queue import plan_starts, queue
+from functions.reconcile import PAUSE_PATIENCE
+from functions.start import retry_job
+from infra.postgres.database import PostgresDatabase
+from tests.scenario.house import ELENA, LIMITS, TEAM, VIC, add_demo_file, job_of, say, start
+from tests.scenario.paper import ENDED, TRAINED
+from tests.scenario.test_jobs_live import Stand
+
+MARCUS = Person(team_id=TEAM, user_id="U0MARCUS", role=Role.MANAGER)
+
+
+@pytest.fixture
+def stand(db: PostgresDatabase, tmp_path: Path, demo_file: Path) -> Stand:
+    return Stand(db, tmp_path, demo_file)
+
+
+def running(stand: Stand) -> None:
+    stand.reconciler.step()
+    say(stand.db, stand.clock, stand.job, *TRAINED)
+
+
+def cancel(stand: Stand, person: Person = ELENA, reason: str = "Too expensive") -> Job:
+    return cancel_job(stand.db, clock=stand.clock, person=person, job_id=stand.id, reason=reason, notes="Enough.")
+
+
+def test_the_database_has_the_same_table_and_keeps_to_it(stand: Stand, database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        rows = connection.execute("select before, after from job_transitions").fetchall()
+        assert {(before, after) for before, after in rows} == {
+            (before.value, after.value) for before, all_after in LEGAL.items() for after in all_after
+        }
+        with pytest.raises(CheckViolation, match="cannot go from queued to completed"):
+            connection.execute("update training_jobs set status = 'completed' where id = %s", (stand.id,))
+        with pytest.raises(CheckViolation, match="cannot begin as training"):
+            connection.execute(
+                "insert into training_jobs select (jsonb_populate_record(j, jsonb_build_object('id', gen_random_uuid(),"
+                " 'name', 'other', 'request_key', 'other', 'status', 'training'))).* from training_jobs j"
+            )
+
+
+def test_cancel_ends_the_machine_bills_it_and_keeps_the_curves(stand: Stand) -> None:
+    running(stand)
+    stand.clock.forward(minutes=10)
+    assert cancel(stand).state is JobState.TRAINING
+    assert stop_asked(stand.db, job_id=stand.id, attempt=1) is StopKind.CANCEL
+    stand.reconciler.step()
+    job = stand.job
+    assert job.state is JobState.CANCELLED
+    assert not stand.compute.poll(f"{stand.id}:1").running
+    assert job.stop is not None
+    assert (job.stop.by, job.stop.reason, job.stop.notes) == ("U0ELENA", "Too expensive", "Enough.")
+    assert job.actual_cost_cents == job.cost_of(job.billed_seconds) > 0
+    assert stand.sums() == (job.actual_cost_cents, 0)
+    with stand.db.transaction() as tx:
+        assert [point.step for point in tx.jobs.points(stand.id, 10)] == [5, 10]
+    assert stand.notices() == ["started", "held_out", "cancelled"]
+    with pytest.raises(Conflict, match="ended already: it is cancelled"):
+        cancel(stand)
+    say(stand.db, stand.clock, stand.job, *ENDED, first=len(TRAINED) + 1)
+    assert stand.job.state is JobState.CANCELLED
+
+
+def test_a_waiting_job_is_cancelled_at_once_and_costs_nothing(stand: Stand) -> None:
+    assert cancel(stand).state is JobState.CANCELLED
+    assert stand.sums() == (0, 0)
+    stand.reconciler.step()
+    assert stand.compute.launched == []
+
+
+def test_who_may_cancel_and_with_which_words(stand: Stand) -> None:
+    with pytest.raises(NotAllowed, match="viewer"):
+        cancel(stand, VIC)
+    with pytest.raises(InvalidInput, match="reason"):
+        cancel(stand, reason="because")
+    with pytest.raises(NotAllowed, match="front of the queue"):
+        promote_job(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+
+
+def test_a_job_that_ends_by_itself_before_it_is_stopped_has_ended(stand: Stand) -> None:
+    running(stand)
+    cancel(stand)
+    say(stand.db, stand.clock, stand.job, *ENDED, first=len(TRAINED) + 1)
+    stand.reconciler.step()
+    assert stand.job.state is JobState.COMPLETED
+    assert stand.job.stop is None
+
+
+def test_pause_waits_for_the_checkpoint_and_then_costs_nothing(stand: Stand) -> None:
+    running(stand)
+    stand.clock.forward(minutes=10)
+    pause_job(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    assert stop_asked(stand.db, job_id=stand.id, attempt=1) is StopKind.PAUSE
+    stand.reconciler.step()
+    assert stand.job.state is JobState.TRAINING  # it is saving
+    say(stand.db, stand.clock, stand.job, Interrupted(step=10, signal="pause"), first=len(TRAINED) + 1)
+    job = stand.job
+    assert job.state is JobState.PAUSED
+    assert job.progress.interruptions == ()
+    assert job.stop is None
+    paid = job.actual_cost_cents
+    assert stand.sums() == (paid, 0)
+
+    stand.clock.forward(hours=5)
+    stand.reconciler.step()
+    resume_paused(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    stand.reconciler.step()
+    job = stand.job
+    assert (job.state, job.attempt) == (JobState.PROVISIONING, 2)
+    assert job.paused_seconds == pytest.approx(5 * 3600)
+    assert 0 < stand.sums()[1] < job.estimate.cents_high  # the rest alone is reserved
+    say(stand.db, stand.clock, job, *TRAINED[:6], Resumed(step=10), *ENDED)
+    assert stand.job.state is JobState.COMPLETED
+    assert stand.job.actual_cost_cents == stand.sums()[0]
+    assert stand.job.actual_cost_cents < paid + 10  # the five hours of rest are not in it
+    assert stand.notices() == ["started", "held_out", "paused", "resumed", "recovered", "completed"]
+
+
+def test_a_pause_that_is_not_heard_ends_the_machine_and_the_last_checkpoint_counts(stand: Stand) -> None:
+    running(stand)
+    pause_job(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    with pytest.raises(Conflict, match="being stopped already"):
+        pause_job(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    stand.clock.forward(seconds=PAUSE_PATIENCE.total_seconds() + 1)
+    stand.reconciler.step()
+    assert stand.job.state is JobState.PAUSED
+    assert stand.job.progress.checkpoint_step == 5
+
+
+def test_a_paused_job_that_lost_its_machine_rests_all_the_same(stand: Stand) -> None:
+    running(stand)
+    pause_job(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    stand.lose_machine()
+    stand.reconciler.step()
+    assert stand.job.state is JobState.PAUSED
+
+
+def test_another_tier_bills_only_what_comes(stand: Stand) -> None:
+    running(stand)
+    stand.clock.forward(hours=1)
+    pause_job(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    stand.lose_machine()
+    stand.reconciler.step()
+    before = stand.job
+    resume_paused(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id, tier="modal-h100")
+    with stand.db.transaction() as tx:
+        tx.jobs.change_tier(stand.id, stand.job.configuration, 1000)  # as a dearer tier would
+    stand.reconciler.step()
+    stand.clock.forward(hours=1)
+    cancel(stand)
+    stand.reconciler.step()
+    job = stand.job
+    assert job.configuration.tier == "modal-h100"
+    assert job.actual_cost_cents == pytest.approx(before.actual_cost_cents + 1000, abs=3)
+    assert stand.sums() == (job.actual_cost_cents, 0)
+
+
+def test_a_paused_job_can_be_cancelled(stand: Stand) -> None:
+    running(stand)
+    pause_job(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    stand.lose_machine()
+    stand.reconciler.step()
+    paid = stand.job.actual_cost_cents
+    stand.clock.forward(hours=1)
+    assert cancel(stand).state is JobState.CANCELLED
+    assert stand.job.actual_cost_cents == paid
+
+
+def more_files(stand: Stand, demo_file: Path, tmp_path: Path, number: int) -> list[TrainingFile]:
+    made = []
+    for index in range(number):
+        path = tmp_path / f"{index}.json"
+        path.write_bytes(demo_file.read_bytes() + b" " * (index + 1))
+        made.append(add_demo_file(stand.db, stand.files, path, stand.clock))
+    return made
+
+
+def test_the_queue_is_first_come_first_served_and_says_when(stand: Stand, demo_file: Path, tmp_path: Path) -> None:
+    running(stand)
+    files = more_files(stand, demo_file, tmp_path, 4)
+    waiting = []
+    for number, file in enumerate(files[:3]):
+        stand.clock.forward(seconds=1)
+        waiting.append(start(stand.db, stand.files, file, stand.clock, name=f"Run {number}"))
+    with pytest.raises(QueueFull, match="3 of 3 runs are waiting and 1 is training") as full:
+        start(stand.db, stand.files, files[3], stand.clock, name="One too many")
+    assert "cancel one in /jobs" in full.value.fix
+    with stand.db.transaction() as tx:
+        entries = queue(tx, limits=LIMITS, now=stand.clock())
+    assert [entry.job.name for entry in entries] == ["Run 0", "Run 1", "Run 2"]
+    assert [entry.position for entry in entries] == [1, 2, 3]
+    assert stand.clock() < entries[0].starts_at < entries[1].starts_at < entries[2].starts_at
+    between = (entries[2].starts_at - entries[1].starts_at).total_seconds()
+    assert between == pytest.approx(waiting[1].estimate.seconds.expected)
+
+    promote_job(stand.db, clock=stand.clock, person=MARCUS, job_id=waiting[2].id)
+    with pytest.raises(Conflict, match="the next one already"):
+        promote_job(stand.db, clock=stand.clock, person=MARCUS, job_id=waiting[2].id)
+    say(stand.db, stand.clock, stand.job, *ENDED, first=len(TRAINED) + 1)
+    stand.reconciler.step()
+    assert job_of(stand.db, waiting[2].id).state is JobState.PROVISIONING
+    assert job_of(stand.db, waiting[0].id).state is JobState.QUEUED
+
+
+def test_as_many_places_as_may_run_are_planned(stand: Stand, demo_file: Path, tmp_path: Path) -> None:
+    jobs = [
+        start(stand.db, stand.files, file, stand.clock, name=f"Run {index}", limits=QueueLimits(waiting=9))
+        for index, file in enumerate(more_files(stand, demo_file, tmp_path, 4))
+    ]
+    now, length = stand.clock(), jobs[0].estimate.seconds.expected
+
+    def starts(running_now: list[Job], places: int) -> list[float]:
+        entries = plan_starts(running_now, jobs, running=places, now=now)
+        return [round((entry.starts_at - now).total_seconds() / length, 3) for entry in entries]
+
+    assert starts([], 2) == [0, 0, 1, 1]
+    assert starts([stand.job], 1) == [1, 2, 3, 4]
+    assert starts([stand.job, stand.job], 1) == [1, 2, 3, 4]
+
+
+class AnybodyDoesAnything(RuleBasedStateMachine):
+    """People, machines and the clock in any order: the job stays legal, its money right."""
+
+    stand: Stand
+    number = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        type(self).number += 1
+        stand = self.stand
+        with stand.db.transaction() as tx:
+            tx.jobs._run("truncate outbox, job_attempts, job_events, training_metrics_history, model_artifacts cascade")
+            tx.jobs._run("update training_jobs set name = id::text, request_key = id::text")
+            tx.jobs._run(
+                "update training_jobs set status = 'cancelled' where status not in ('completed', 'failed', 'cancelled')"
+            )
+        stand.compute.ended.clear()
+        stand.id = start(stand.db, stand.files, stand.file, stand.clock, name=f"Run {self.number}").id
+        self.said = 0
+        self.attempt = 0
+
+    def _try(self, action: object) -> None:
+        assert callable(action)
+        try:
+            action()
+        except BrightRunError:
+            return
+
+    @rule()
+    def reconcile(self) -> None:
+        self.stand.reconciler.step()
+
+    @rule(minutes=st.integers(1, 40))
+    def wait(self, minutes: int) -> None:
+        self.stand.clock.forward(minutes=minutes)
+
+    @precondition(lambda self: self.stand.job.attempt > 0)
+    @rule(count=st.integers(1, 16))
+    def speak(self, count: int) -> None:
+        job = self.stand.job
+        if job.attempt != self.attempt:
+            self.attempt, self.said = job.attempt, 0
+        bodies = (*TRAINED, *ENDED)[self.said : self.said + count]
+        if bodies:
+            say(self.stand.db, self.stand.clock, job, *bodies, first=self.said + 1)
+            self.said += len(bodies)
+
+    @precondition(lambda self: self.stand.job.attempt > 0)
+    @rule()
+    def lose(self) -> None:
+        self.stand.lose_machine()
+
+    @rule()
+    def cancel(self) -> None:
+        self._try(lambda: cancel(self.stand))
+
+    @rule()
+    def pause(self) -> None:
+        self._try(lambda: pause_job(self.stand.db, clock=self.stand.clock, person=ELENA, job_id=self.stand.id))
+
+    @rule()
+    def resume(self) -> None:
+        self._try(lambda: resume_paused(self.stand.db, clock=self.stand.clock, person=ELENA, job_id=self.stand.id))
+
+    @rule()
+    def retry(self) -> None:
+        self._try(lambda: retry_job(self.stand.db, clock=self.stand.clock, person=ELENA, job_id=self.stand.id))
+
+    def teardown(self) -> None:
+        """Whatever happened: a job that is cancelled in the end holds no money, and owes what its seconds cost."""
+        stand = self.stand
+        self._try(lambda: cancel(stand))
+        stand.reconciler.step()
+        job = stand.job
+        assert job.state in TERMINAL
+        assert job.actual_cost_cents == job.cost_of(job.billed_seconds)
+        with stand.db.transaction() as tx:
+            assert tx.ledger.reserved_for(job.id) == 0
+            assert tx.ledger.settled_for(job.id) == job.actual_cost_cents
+            attempt = tx.jobs.attempt(job.id, job.attempt)
+        assert attempt is None or attempt.ended_at is not None
+        assert not [call for call in stand.compute.running() if call.startswith(str(job.id))]
+
+
+def test_any_sequence_of_deeds_leaves_a_legal_job_that_owes_what_it_used(stand: Stand) -> None:
+    cancel(stand)
+
+    class Machine(AnybodyDoesAnything):
+        pass
+
+    Machine.stand = stand
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=25, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
+
+
+def test_a_machine_that_is_gone_is_not_asked_twice(stand: Stand) -> None:
+    running(stand)
+    stand.compute.ended[f"{stand.id}:1"] = CallState(running=False, exit_code=0)
+    cancel(stand)
+    stand.reconciler.step()
+    assert stand.job.state is JobState.CANCELLED
