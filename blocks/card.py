@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from blocks import lifecycle
 from blocks.run_words import (
     STATE_NAMES,
     checkpoint_words,
@@ -33,9 +34,9 @@ from blocks.units import (
     when,
 )
 from functions.model.events import Stage
-from functions.model.job import MAX_RECOVERIES, Job
+from functions.model.job import MAX_RECOVERIES, Job, StopKind, StopRequest
 from functions.model.states import JobState
-from functions.model.views import CardView
+from functions.model.views import CardView, QueueEntry
 
 ACTION_DETAILS = "job_details"
 ACTION_RETRY = "job_retry"
@@ -76,6 +77,8 @@ def _head(view: CardView, second: str) -> Block:
 def _waiting(view: CardView) -> list[Block]:
     job, estimate = view.job, view.job.estimate
     why = "It starts as soon as a place is free."
+    if view.queued is not None:
+        why = _place(view.queued)
     if job.state is JobState.QUEUED_WAITING_FOR_GPU:
         why = "No GPU is free right now. It starts by itself as soon as one is."
     elif job.state is JobState.PENDING_CONFIGURATION:
@@ -85,13 +88,27 @@ def _waiting(view: CardView) -> list[Block]:
     return [_head(view, why), context(f"Estimate {price}, {span}   Asked by {mention(job.created_by)}")]
 
 
+def _place(queued: QueueEntry) -> str:
+    """`Number 2 in the queue, starts about 6:40 PM.`"""
+    place = "Next in the queue" if queued.position == 1 else f"Number {queued.position} in the queue"
+    return f"{place}, starts about {when(queued.starts_at, '{time}')}."
+
+
 def _running(view: CardView) -> list[Block]:
     progress = view.job.progress
     steps = step_line(progress)
     second = f"{bar(view.fraction)}  *{percent(view.fraction)}*" + (f"   {steps}" if steps else "")
     lines = [_metrics(view), _money(view), interruptions_line(progress)]
     blocks = [_head(view, second), context(_stages(view))]
+    if view.job.stop is not None:
+        lines.append(_stopping(view.job.stop))
     return [*blocks, section("\n".join(line for line in lines if line))]
+
+
+def _stopping(stop: StopRequest) -> str:
+    if stop.kind is StopKind.PAUSE:
+        return f"{mention(stop.by)} is pausing it: it saves where it is and frees its machine."
+    return f"{mention(stop.by)} is cancelling it: its machine is being shut down."
 
 
 def _stages(view: CardView) -> str:
@@ -146,8 +163,11 @@ def _interrupted(view: CardView) -> list[Block]:
 
 
 def _paused(view: CardView) -> list[Block]:
-    second = f"{bar(view.fraction)}  *{percent(view.fraction)}*   goes on from {checkpoint_words(view.job)}"
-    return [_head(view, second), context(stage_line(view)), section(money_line(view))]
+    job = view.job
+    second = f"{bar(view.fraction)}  *{percent(view.fraction)}*   goes on from {checkpoint_words(job)}"
+    since = f"Resting since {when(job.paused_at)}. It costs nothing until it is resumed." if job.paused_at else ""
+    lines = [line for line in (money_line(view), since) if line]
+    return [_head(view, second), context(stage_line(view)), section("\n".join(lines))]
 
 
 def _completed(view: CardView) -> list[Block]:
@@ -224,7 +244,12 @@ def _cancelled(view: CardView) -> list[Block]:
     second = (
         f"Stopped after {duration(view.elapsed_seconds)}, {spent(view)} spent. The rest of its budget is free again."
     )
-    return [_head(view, second), context(stage_line(view))]
+    blocks = [_head(view, second), context(stage_line(view))]
+    stop = view.job.stop
+    if stop is not None:
+        notes = f"\n{safe(stop.notes, 300)}" if stop.notes else ""
+        blocks.append(context(f"By {mention(stop.by)}: {safe(stop.reason, 60)}{notes}"))
+    return blocks
 
 
 def _buttons(view: CardView) -> list[Block]:
@@ -238,7 +263,7 @@ def _buttons(view: CardView) -> list[Block]:
         buttons.append(button("Report (PDF)", ACTION_REPORT, value=str(job.id)))
     if job.state is JobState.FAILED and view.can_retry:
         buttons.append(button("Try again", ACTION_RETRY, value=str(job.id), style="primary"))
-    return [*buttons, details_button(job)]
+    return [*buttons, *lifecycle.buttons(view), details_button(job)]
 
 
 def details_button(job: Job) -> Block:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from blocks import file_facts as facts
+from blocks import lifecycle
 from blocks.card import ACTION_DOWNLOAD, ACTION_RETRY, job_card
 from blocks.job_rows import job_row
 from blocks.review import settings_line
@@ -13,6 +14,7 @@ from blocks.run_words import STATE_NAMES, cause_words, spent
 from blocks.text import (
     Block,
     View,
+    actions,
     bold,
     bounded,
     button,
@@ -52,12 +54,25 @@ _POINTS_SHOWN = 20
 
 def job_list(view: JobListView) -> View:
     """The newest runs, each with its state, progress, cost and details."""
-    blocks: list[Block] = [job_row(line) for line in view.lines[:10]]
-    if not blocks:
+    blocks: list[Block] = [*_queue(view), *(job_row(line) for line in view.lines[:10])]
+    if not view.lines:
         blocks = [section("No training run yet. Type `/train` to start the first one.")]
-    elif view.total > len(blocks):
-        blocks.append(context(f"The newest {len(blocks)} of {count(view.total, 'run')}."))
+    elif view.total > len(view.lines[:10]):
+        blocks.append(context(f"The newest {len(view.lines[:10])} of {count(view.total, 'run')}."))
     return modal("Training runs", blocks, callback_id=LIST_CALLBACK)
+
+
+def _queue(view: JobListView) -> list[Block]:
+    """Who waits, in order, and when each may expect to start."""
+    if not view.queue:
+        return []
+    lines = [
+        f"{entry.position}. {safe(entry.job.name, 80)}, starts about {when(entry.starts_at, '{time}')}"
+        for entry in view.queue
+    ]
+    waiting, training = view.limits.waiting, view.limits.running
+    places = f"{count(training, 'run')} may train at once, {waiting} may wait."
+    return [section(bounded(["*Queue*", *lines])), context(places), divider()]
 
 
 def job_details(view: JobDetailsView) -> View:
@@ -66,7 +81,7 @@ def job_details(view: JobDetailsView) -> View:
     _, card = job_card(view.card)
     blocks = [
         *(block for block in card if block["type"] != "actions"),
-        *_retry(view),
+        *_deeds(view),
         *_artifacts(view),
         divider(),
         section(_figures(view)),
@@ -84,11 +99,12 @@ def job_details(view: JobDetailsView) -> View:
     return modal("Run details", blocks, callback_id=DETAILS_CALLBACK, metadata=metadata)
 
 
-def _retry(view: JobDetailsView) -> list[Block]:
+def _deeds(view: JobDetailsView) -> list[Block]:
     job = view.card.job
-    if job.state is not JobState.FAILED or not view.card.can_retry:
-        return []
-    return [{"type": "actions", "elements": [button("Try again", ACTION_RETRY, value=str(job.id), style="primary")]}]
+    shown = lifecycle.buttons(view.card)
+    if job.state is JobState.FAILED and view.card.can_retry:
+        shown.append(button("Try again", ACTION_RETRY, value=str(job.id), style="primary"))
+    return [actions(*shown)] if shown else []
 
 
 def _artifacts(view: JobDetailsView) -> list[Block]:

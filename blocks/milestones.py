@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from blocks.run_words import cause_words, spent, state_name, verdict
-from blocks.text import MessageParts, clip, image, safe, section
+from blocks.run_words import cause_words, checkpoint_words, spent, state_name, verdict
+from blocks.text import MessageParts, clip, image, mention, safe, section
 from blocks.units import count, decimal, duration, percent, trend
 from functions.model.job import MAX_RECOVERIES
 from functions.model.outbox import Notice
@@ -108,8 +108,25 @@ def _failed(view: CardView, _: Data) -> str:
     return f"Failed after {duration(view.elapsed_seconds)}: {what}\nThe card says what helps."
 
 
-def _cancelled(view: CardView, _: Data) -> str:
-    return f"Cancelled after {duration(view.elapsed_seconds)}, {spent(view)} spent."
+def _cancelled(view: CardView, data: Data) -> str:
+    by, reason = data.get("by"), data.get("reason")
+    who = f" by {mention(str(by))}" if by else ""
+    why = f": {safe(str(reason), 60)}" if reason else ""
+    if not view.job.attempt:
+        return f"Cancelled{who}{why}.\nIt had not started; nothing was spent."
+    return f"Cancelled{who}{why}.\nFinal cost {spent(view)} for {duration(view.elapsed_seconds)}. Its machine is gone."
+
+
+def _paused(view: CardView, data: Data) -> str:
+    by = data.get("by")
+    who = f" by {mention(str(by))}" if by else ""
+    return f"Paused{who}. It costs nothing while it rests, and goes on from {checkpoint_words(view.job)}."
+
+
+def _resumed(_: CardView, data: Data) -> str:
+    by, step = data.get("by"), _step(data, 0)
+    who = f" by {mention(str(by))}" if by else ""
+    return f"Resumed{who}. It goes on from {f'step {step:,}' if step else 'the start'} as soon as it has a machine."
 
 
 def _otherwise(view: CardView, _: Data) -> str:
@@ -136,4 +153,6 @@ _WORDS: dict[Notice, Callable[[CardView, Data], str]] = {
     Notice.COMPLETED: _completed,
     Notice.FAILED: _failed,
     Notice.CANCELLED: _cancelled,
+    Notice.PAUSED: _paused,
+    Notice.RESUMED: _resumed,
 }

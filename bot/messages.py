@@ -55,6 +55,16 @@ def taken_up_again(name: str) -> str:
     return f"{safe(name, 150)} goes on from its last checkpoint. The card shows its progress."
 
 
+def pausing(name: str) -> str:
+    """A pause was asked for."""
+    return f"{safe(name, 150)} saves where it is and frees its machine, within a minute. Its card says when it rests."
+
+
+def promoted(name: str) -> str:
+    """A waiting run was moved to the front."""
+    return f"{safe(name, 150)} is the next one to start."
+
+
 def unknown_subcommand(text: str) -> str:
     """`/brightrun something`."""
     return f"I don't know `/brightrun {safe(text.replace('`', ''), 100)}`. Here is what I can do:"

@@ -6,17 +6,20 @@ So a wish outlives any process, and a job that ends by itself meanwhile has simp
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from functions import catalog
 from functions.access import require
-from functions.budget import reserve
+from functions.budget import budget_status, reserve
 from functions.errors import Conflict, InvalidInput, NotFound
 from functions.ingest import move
+from functions.jobs import get_job
 from functions.model.job import CANCEL_REASONS, Job, StopKind, StopRequest
 from functions.model.outbox import Notice
 from functions.model.people import Permission, Person
 from functions.model.states import IN_QUEUE, RUNNING, TERMINAL, JobState
+from functions.model.views import ResumeView
 from functions.pace import fraction_done
 from functions.ports import Clock, Database, Transaction
 
@@ -128,11 +131,36 @@ def resume_paused(db: Database, *, clock: Clock, person: Person, job_id: UUID, t
         return move(tx, job=job, state=JobState.QUEUED, now=now)
 
 
+def resume_view(tx: Transaction, *, team_id: str, job_id: UUID, now: datetime) -> ResumeView:
+    """What letting a paused job go on means.
+
+    Raises:
+        NotFound: no such job in the team.
+        Conflict: it is not paused.
+    """
+    job = get_job(tx, team_id=team_id, job_id=job_id)
+    if job.state is not JobState.PAUSED:
+        raise Conflict(f"{job.name} is not paused: it is {job.state.value}.")
+    own = catalog.tier(job.configuration.tier)
+    tiers = [tier for tier in catalog.tiers_of(own.provider) if tier.offered and tier.cents_per_hour is not None]
+    return ResumeView(
+        job=job,
+        fraction=fraction_done(job),
+        rest_seconds=job.estimate.seconds.expected * rest_share(job),
+        offers=tuple((tier, rest_cents(job, tier.cents_per_hour or 0)) for tier in tiers),
+        budget=budget_status(tx, team_id=team_id, now=now),
+    )
+
+
+def rest_share(job: Job) -> float:
+    """How much of the whole job is still to do, at least the last stages."""
+    return max(_LEAST_REST, 1 - fraction_done(job))
+
+
 def rest_cents(job: Job, rate_cents_per_hour: int) -> int:
     """What the rest of a job may cost at most, at a rate, by its estimate and how far it has come."""
-    share = max(_LEAST_REST, 1 - fraction_done(job))
     at_rate = rate_cents_per_hour / job.rate_cents_per_hour if job.rate_cents_per_hour else 1.0
-    return round(job.estimate.cents_high * share * at_rate)
+    return round(job.estimate.cents_high * rest_share(job) * at_rate)
 
 
 def promote_job(db: Database, *, clock: Clock, person: Person, job_id: UUID) -> Job:

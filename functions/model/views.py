@@ -110,6 +110,16 @@ class ReviewView(_View):
     within_budget: bool
 
 
+class ResumeView(_View):
+    """A paused job: what the rest of it takes, and what that costs at most at each tier that is offered."""
+
+    job: Job
+    fraction: float
+    rest_seconds: float
+    offers: tuple[tuple[Tier, int], ...]
+    budget: BudgetStatus
+
+
 class JobLine(_View):
     """A job in a list. `fraction` is 0 to 1."""
 

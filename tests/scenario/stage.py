@@ -108,7 +108,9 @@ class Stage:
 
     def card(self) -> Json:
         """The newest job's card."""
-        return self.elena.wait_message(CHANNEL, lambda m: m.get("thread_ts") in (None, m["ts"]) and "bot_id" in m)
+        return self.elena.wait_message(
+            CHANNEL, lambda m: m.get("thread_ts") in (None, m["ts"]) and "bot_id" in m and "ephemeral_for" not in m
+        )
 
     def thread(self) -> list[Json]:
         """The messages below the newest card."""

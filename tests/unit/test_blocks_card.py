@@ -138,7 +138,11 @@ def test_milestones_say_each_thing_once() -> None:
     assert "from the start" in _thread(Notice.RECOVERED, views.card(), step=0)
     assert "31.4 % lower than the base model on 48 held-out" in _thread(Notice.COMPLETED, views.completed_card())
     assert "Failed after 6 min" in _thread(Notice.FAILED, views.failed_card())
-    assert "$22.18 spent" in _thread(Notice.CANCELLED, views.card(state=JobState.CANCELLED))
+    cancelled = _thread(Notice.CANCELLED, views.card(state=JobState.CANCELLED), by="U1", reason="Too expensive")
+    assert cancelled == "Cancelled by <@U1>: Too expensive.\nFinal cost $22.18 for 1 h 36 m. Its machine is gone."
+    assert "machine" not in _thread(Notice.CANCELLED, views.card(state=JobState.CANCELLED, attempt=0, spent_cents=0))
+    assert "goes on from the checkpoint of step 800" in _thread(Notice.PAUSED, views.card(state=JobState.PAUSED))
+    assert "goes on from step 600" in _thread(Notice.RESUMED, views.card(state=JobState.QUEUED), step=600)
 
 
 def test_shortened_conversations_are_told_at_the_start() -> None:

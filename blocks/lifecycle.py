@@ -1,0 +1,151 @@
+"""Stopping a run, letting it rest, letting it go on: the buttons on its card, and the windows behind them."""
+
+from __future__ import annotations
+
+import json
+
+from blocks.run_words import checkpoint_words, spent, state_name, step_line
+from blocks.text import Block, View, bold, button, context, input_block, modal, option, plain, safe, section, text_input
+from blocks.units import duration, money, percent, practice, rough
+from functions.model.job import CANCEL_REASONS, Job
+from functions.model.states import IN_QUEUE, RUNNING, TERMINAL, JobState
+from functions.model.views import CardView, ResumeView
+
+ACTION_CANCEL = "job_cancel"
+ACTION_PAUSE = "job_pause"
+ACTION_RESUME = "job_resume"
+ACTION_PROMOTE = "job_promote"
+
+CANCEL_CALLBACK = "job_cancel_form"
+RESUME_CALLBACK = "job_resume_form"
+STOPPED_CALLBACK = "job_stopped"
+CANCEL_TITLE = "Cancel this run?"
+RESUME_TITLE = "Resume this run"
+
+REASON_BLOCK, REASON_ACTION = "cancel_reason", "reason"
+NOTES_BLOCK, NOTES_ACTION = "cancel_notes", "notes"
+SURE_BLOCK, SURE_ACTION = "cancel_sure", "sure"
+TIER_BLOCK, TIER_ACTION = "resume_tier", "tier"
+
+
+def buttons(view: CardView) -> list[Block]:
+    """What may be done with the run as it stands; nothing once somebody has asked it to stop."""
+    job = view.job
+    if job.state in TERMINAL or job.stop is not None:
+        return []
+    shown = []
+    if job.state in RUNNING:
+        shown.append(_pause(job))
+    if job.state is JobState.PAUSED:
+        shown.append(button("Resume…", ACTION_RESUME, value=str(job.id), style="primary"))
+    if job.state in IN_QUEUE and view.queued is not None and view.queued.position > 1:
+        shown.append(_promote(view))
+    if job.state is not JobState.PENDING_CONFIGURATION:
+        shown.append(button("Cancel…", ACTION_CANCEL, value=str(job.id)))
+    return shown
+
+
+def _pause(job: Job) -> Block:
+    entry = button("Pause", ACTION_PAUSE, value=str(job.id))
+    text = "It saves where it is and frees the machine. While it rests it costs nothing; resume it whenever you like."
+    return entry | {"confirm": _confirm("Pause this run?", text, "Pause", "Let it run")}
+
+
+def _promote(view: CardView) -> Block:
+    entry = button("Move to front", ACTION_PROMOTE, value=str(view.job.id))
+    others = view.queued.position - 1 if view.queued else 0
+    text = f"It will start before the {others} that {'waits' if others == 1 else 'wait'} in front of it. For managers."
+    return entry | {"confirm": _confirm("Move it to the front?", text, "Move to front", "Leave it")}
+
+
+def _confirm(title: str, text: str, yes: str, no: str) -> Block:
+    return {"title": plain(title, 100), "text": plain(text, 300), "confirm": plain(yes, 30), "deny": plain(no, 30)}
+
+
+def cancel_view(view: CardView) -> View:
+    """What would be lost, and why."""
+    job = view.job
+    at = f"{percent(view.fraction)} done" + (f", {step_line(job.progress)}" if job.progress.plan else "")
+    facts = f"{at}\n{duration(view.elapsed_seconds)} elapsed, {spent(view)} spent"
+    reasons = [option(reason, reason) for reason in CANCEL_REASONS]
+    sure = {
+        "type": "checkboxes",
+        "action_id": SURE_ACTION,
+        "options": [option("I understand that this cannot be undone", "sure")],
+    }
+    reason = {
+        "type": "static_select",
+        "action_id": REASON_ACTION,
+        "placeholder": plain("Choose a reason", 150),
+        "options": reasons,
+    }
+    blocks = [
+        section(f"{bold(job.name)}  ·  {state_name(job.state)}\n{facts}"),
+        section(_what_ends(job)),
+        input_block(REASON_BLOCK, "Reason", reason),
+        text_input(NOTES_BLOCK, NOTES_ACTION, "Notes", multiline=True, max_length=500, optional=True),
+        input_block(SURE_BLOCK, "Please confirm", sure),
+    ]
+    metadata = json.dumps({"job": str(job.id)})
+    return modal(
+        CANCEL_TITLE, blocks, callback_id=CANCEL_CALLBACK, submit="Cancel the run", close="Keep it", metadata=metadata
+    )
+
+
+def _what_ends(job: Job) -> str:
+    if job.state in IN_QUEUE:
+        return "It leaves the queue. Nothing was spent, and the money reserved for it is free again."
+    ends = "Training stops for good and its machine is shut down. Its curves and its log stay; no adapters are made."
+    pause = " To go on later, pause it instead." if job.state in RUNNING else ""
+    return f"{ends}{pause}"
+
+
+def stopping(job: Job) -> View:
+    """What the cancel form turns into."""
+    if job.state is JobState.CANCELLED:
+        text = f"{bold(job.name)} is cancelled. Its final cost: {money(job.actual_cost_cents)}."
+    else:
+        text = f"{bold(job.name)} is being stopped; its machine is gone within a minute. The card tells the final cost."
+    return modal("Run cancelled", [section(text)], callback_id=STOPPED_CALLBACK, ends=True)
+
+
+def resume_view(view: ResumeView) -> View:
+    """From where it goes on, what that costs, and on which machine."""
+    job = view.job
+    rest = f"The rest takes about {rough(view.rest_seconds)}"
+    lines = [
+        f"{bold(job.name)}  ·  {state_name(job.state)}",
+        f"It goes on from {checkpoint_words(job)}, {percent(view.fraction)} done. {rest}.",
+    ]
+    options = [
+        option(
+            f"{safe(tier.name, 40)}: up to {money(cents)}{practice(tier.key)}",
+            tier.key,
+            description=safe(tier.explanation, 150) if tier.key != job.configuration.tier else "As before",
+            mark_up=True,
+        )
+        for tier, cents in view.offers
+    ]
+    chosen = next((entry for entry in options if entry["value"] == job.configuration.tier), options[0])
+    element: Block = {
+        "type": "radio_buttons",
+        "action_id": TIER_ACTION,
+        "options": options,
+        "initial_option": chosen,
+    }
+    blocks = [
+        section("\n".join(lines)),
+        input_block(TIER_BLOCK, "Machine", element),
+        context(
+            f"{money(view.budget.remaining_cents)} of {money(view.budget.limit_cents)} is left this month. "
+            "The amount is reserved; what is not used is freed at the end."
+        ),
+    ]
+    metadata = json.dumps({"job": str(job.id)})
+    return modal(RESUME_TITLE, blocks, callback_id=RESUME_CALLBACK, submit="Resume", metadata=metadata)
+
+
+def resumed(job: Job) -> View:
+    """What the resume form turns into."""
+    text = f"{bold(job.name)} is in the queue again. Its card shows when it goes on."
+    return modal("Run resumed", [section(text)], callback_id=STOPPED_CALLBACK, ends=True)

@@ -1,0 +1,167 @@
+"""Cancel, pause, resume, move to the front: the buttons of a card and the forms behind them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from slack_bolt import Ack, App
+from slack_sdk import WebClient
+
+from blocks import lifecycle as screens
+from bot import messages
+from bot.commands import JOBS
+from bot.context import BotContext
+from bot.errors import ephemeral, sentence, shown
+from bot.last_resort import told
+from bot.modals import answer_in_modal
+from bot.request import first_time, origin
+from functions import lifecycle
+from functions.access import require
+from functions.errors import Conflict, InvalidInput
+from functions.jobs import card_view, get_job
+from functions.model.people import Permission, Person
+from functions.model.states import TERMINAL
+from functions.ports import Transaction
+
+View = dict[str, Any]
+
+
+def register(app: App, context: BotContext) -> None:
+    """Hang the feature's listeners on the app."""
+    listeners = Lifecycle(context)
+    app.action(screens.ACTION_CANCEL)(listeners.ask_cancel)
+    app.action(screens.ACTION_RESUME)(listeners.ask_resume)
+    app.action(screens.ACTION_PAUSE)(listeners.pause)
+    app.action(screens.ACTION_PROMOTE)(listeners.promote)
+    app.view(screens.CANCEL_CALLBACK)(listeners.cancel)
+    app.view(screens.RESUME_CALLBACK)(listeners.resume)
+
+
+class Lifecycle:
+    """The listeners of what people do to a run."""
+
+    def __init__(self, context: BotContext) -> None:
+        self._context = context
+
+    def ask_cancel(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
+        """ "Cancel…": what it has cost and how far it is, and why to end it."""
+
+        def content(tx: Transaction, person: Person, job_id: UUID) -> View:
+            require(person, Permission.STOP_JOBS)
+            job = get_job(tx, team_id=person.team_id, job_id=job_id)
+            if job.state in TERMINAL:
+                raise Conflict(f"{job.name} has ended already: it is {job.state.value}.")
+            now, limits = self._context.clock(), self._context.limits
+            return screens.cancel_view(card_view(tx, job=job, now=now, limits=limits))
+
+        self._ask(ack, body, client, screens.CANCEL_TITLE, content)
+
+    def ask_resume(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
+        """ "Resume…": on which machine, at which price."""
+
+        def content(tx: Transaction, person: Person, job_id: UUID) -> View:
+            require(person, Permission.START_JOBS)
+            now = self._context.clock()
+            return screens.resume_view(lifecycle.resume_view(tx, team_id=person.team_id, job_id=job_id, now=now))
+
+        self._ask(ack, body, client, screens.RESUME_TITLE, content)
+
+    def _ask(
+        self,
+        ack: Ack,
+        body: dict[str, Any],
+        client: WebClient,
+        title: str,
+        content: Callable[[Transaction, Person, UUID], View],
+    ) -> None:
+        ack()
+        job_id = UUID(body["actions"][0]["value"])
+
+        def fill(_: str) -> View:
+            person = origin(body).person(self._context)
+            with self._context.db.transaction() as tx:
+                return content(tx, person, job_id)
+
+        in_modal = (body.get("view") or {}).get("type") == "modal"
+        answer_in_modal(self._context, body, client, title=title, command=JOBS, content=fill, push=in_modal)
+
+    def cancel(self, ack: Ack, body: dict[str, Any]) -> None:
+        """The cancel form, confirmed."""
+        values = body["view"]["state"]["values"]
+        if not values[screens.SURE_BLOCK][screens.SURE_ACTION].get("selected_options"):
+            ack(response_action="errors", errors={screens.SURE_BLOCK: "Please tick this to cancel the run."})
+            return
+        chosen = values[screens.REASON_BLOCK][screens.REASON_ACTION].get("selected_option") or {}
+        try:
+            job = lifecycle.cancel_job(
+                self._context.db,
+                clock=self._context.clock,
+                person=origin(body).person(self._context),
+                job_id=_job_id(body),
+                reason=chosen.get("value", ""),
+                notes=values[screens.NOTES_BLOCK][screens.NOTES_ACTION].get("value") or "",
+            )
+        except Exception as error:  # noqa: BLE001 - shown at the field, by its reference where nobody foresaw it
+            block = screens.NOTES_BLOCK if _field(error) == "notes" else screens.REASON_BLOCK
+            ack(response_action="errors", errors={block: sentence(error)})
+            return
+        ack(response_action="update", view=screens.stopping(job))
+
+    def resume(self, ack: Ack, body: dict[str, Any]) -> None:
+        """The resume form, confirmed."""
+        chosen = body["view"]["state"]["values"][screens.TIER_BLOCK][screens.TIER_ACTION].get("selected_option") or {}
+        try:
+            job = lifecycle.resume_paused(
+                self._context.db,
+                clock=self._context.clock,
+                person=origin(body).person(self._context),
+                job_id=_job_id(body),
+                tier=chosen.get("value", ""),
+            )
+        except Exception as error:  # noqa: BLE001 - shown at the field, by its reference where nobody foresaw it
+            ack(response_action="errors", errors={screens.TIER_BLOCK: sentence(error)})
+            return
+        ack(response_action="update", view=screens.resumed(job))
+
+    def pause(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
+        """ "Pause", confirmed in Slack's own dialog."""
+
+        def act(person: Person, job_id: UUID) -> str:
+            job = lifecycle.pause_job(self._context.db, clock=self._context.clock, person=person, job_id=job_id)
+            return messages.pausing(job.name)
+
+        self._do(ack, body, client, act)
+
+    def promote(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
+        """ "Move to front", confirmed in Slack's own dialog."""
+
+        def act(person: Person, job_id: UUID) -> str:
+            job = lifecycle.promote_job(self._context.db, clock=self._context.clock, person=person, job_id=job_id)
+            return messages.promoted(job.name)
+
+        self._do(ack, body, client, act)
+
+    def _do(self, ack: Ack, body: dict[str, Any], client: WebClient, act: Callable[[Person, UUID], str]) -> None:
+        """After the ack, once however often the click is delivered: do it, and tell the person privately."""
+        ack()
+
+        def work() -> None:
+            if not first_time(self._context, body):
+                return
+            asked = origin(body)
+            tell = ephemeral(client, channel_id=asked.channel_id or asked.user_id, user_id=asked.user_id)
+            job_id = UUID(body["actions"][0]["value"])
+            shown(lambda: tell(act(asked.person(self._context), job_id), []), tell)
+
+        self._context.later(told(work, body=body, client=client))
+
+
+def _job_id(body: dict[str, Any]) -> UUID:
+    return UUID(json.loads(body["view"]["private_metadata"])["job"])
+
+
+def _field(error: Exception) -> str:
+    return error.field if isinstance(error, InvalidInput) else ""
