@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,9 +24,10 @@ BUDGET_CENTS = 500_00
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """A server with one migrated database, the template of all others."""
-    with embedded_postgres(tmp_path_factory.mktemp("pg") / "data") as url:
+    # Not below pytest's own folder: the next pytest to start takes that away from the server's user.
+    with tempfile.TemporaryDirectory(prefix="brightrun-pg-") as folder, embedded_postgres(Path(folder) / "data") as url:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("create database blueprint")
         migrate(_in(url, "blueprint"))
