@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from functions.model.events import Body, CheckpointSaved, Metrics, Resumed, Stage, StageChanged
-from functions.model.job_spec import JobSpec
+from functions.model.job_spec import EngineOptions, Hyperparameters, JobSpec
+from gpu_jobs.checkpoints import Checkpoints
 from gpu_jobs.service import Service
 
 
@@ -38,15 +39,16 @@ class JobRun:
     @property
     def fingerprint(self) -> str:
         """Names all that decides the result: what was kept under another one is of no use to this job."""
-        spec = self.spec
-        parts = (
-            spec.base_model,
-            spec.data.sha256,
-            str(spec.data.held_out_fraction),
-            spec.hyperparameters.model_dump_json(),
-            spec.engine.model_dump_json(),
-        )
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        return _fingerprint(self.spec, self.spec.hyperparameters, self.spec.engine)
+
+    @property
+    def earlier(self) -> Checkpoints | None:
+        """The checkpoints of the job that this one goes on from, if there is one."""
+        source = self.spec.resume_from
+        if source is None:
+            return None
+        named = _fingerprint(self.spec, source.hyperparameters, source.engine)
+        return Checkpoints(Path(source.work_dir) / "checkpoints", fingerprint=named, keep=0)
 
     def emit(self, body: Body) -> None:
         """Tell the service, and remember how far the run has come."""
@@ -76,3 +78,14 @@ class JobRun:
             self.stage_seconds[self._stage.value] = round(time.monotonic() - self._since, 3)
             self.emit(StageChanged(stage=self._stage, status="finished", detail=detail))
             self._stage = None
+
+
+def _fingerprint(spec: JobSpec, settings: Hyperparameters, engine: EngineOptions) -> str:
+    parts = (
+        spec.base_model,
+        spec.data.sha256,
+        str(spec.data.held_out_fraction),
+        settings.model_dump_json(),
+        engine.model_dump_json(),
+    )
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

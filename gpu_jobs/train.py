@@ -102,6 +102,7 @@ def train(run: JobRun, device: Device, prepared: Prepared, model: Any) -> Traini
         loss=loss,
         held_out=held_out,
         checkpoints=checkpoints,
+        earlier=run.earlier,
         emit=run.emit,
         check=run.check,
     )

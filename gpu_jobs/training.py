@@ -15,7 +15,7 @@ from torch import Tensor
 from functions.model.events import Body, CheckpointSaved, HeldOut, Metrics, Resumed
 from functions.model.job_spec import Hyperparameters, JobSpec
 from gpu_jobs.batching import Layout, epoch_order
-from gpu_jobs.checkpoints import Checkpoints, Progress
+from gpu_jobs.checkpoints import Checkpoint, Checkpoints, Progress
 from gpu_jobs.devices import Device, Gauges
 from gpu_jobs.failures import JobFailed, diverged
 from gpu_jobs.interruption import Interrupted
@@ -59,6 +59,7 @@ class Trainer:
         loss: SummedCrossEntropy,
         held_out: HeldOutMeasure,
         checkpoints: Checkpoints,
+        earlier: Checkpoints | None = None,
         emit: Callable[[Body], object],
         check: Callable[[], None],
     ) -> None:
@@ -69,6 +70,7 @@ class Trainer:
         self._device = device
         self._held_out = held_out
         self._checkpoints = checkpoints
+        self._earlier = earlier
         self._emit = emit
         self._check = check
         self._loss = loss
@@ -196,17 +198,42 @@ class Trainer:
     def _restore(self) -> None:
         torch.manual_seed(self._settings.seed)
         newest = self._checkpoints.newest()
-        if newest is None:
-            if self._spec.attempt > 1:
-                self._emit(Resumed(step=0))
-            return
-        self.progress, weights, state = self._checkpoints.load(newest)
+        if newest is not None:
+            self._scheduler.load_state_dict(self._take_over(self._checkpoints, newest)["scheduler"])
+            self._emit(Resumed(step=self.progress.step))
+        elif self._earlier is not None:
+            self._go_on_from(self._earlier)
+        elif self._spec.attempt > 1:
+            self._emit(Resumed(step=0))
+
+    def _take_over(self, checkpoints: Checkpoints, newest: Checkpoint) -> dict[str, Any]:
+        """Put progress, adapter, optimizer and random state back as they were saved; returns the rest of the state."""
+        self.progress, weights, state = checkpoints.load(newest)
         with torch.no_grad():
             for name, item in self._weights.items():
                 item.copy_(weights[name])
         self._optimizer.load_state_dict(state["optimizer"])
-        self._scheduler.load_state_dict(state["scheduler"])
         _set_random_state(state["random"])
+        return state
+
+    def _go_on_from(self, earlier: Checkpoints) -> None:
+        """Take over an earlier job's newest checkpoint, with this job's rates from there on.
+
+        Raises:
+            JobFailed: `checkpoint_gone`; starting over would cost what nobody has agreed to.
+        """
+        newest = earlier.newest()
+        if newest is None:
+            raise JobFailed(
+                "checkpoint_gone",
+                "The checkpoint that this run was to go on from is not there any more.",
+                fixes=("Start it over from the beginning.",),
+            )
+        self._take_over(earlier, newest)
+        for group in self._optimizer.param_groups:
+            group["initial_lr"], group["weight_decay"] = self._settings.learning_rate, self._settings.weight_decay
+        self._scheduler.last_epoch = self.progress.step - 1
+        self._scheduler.step()
         self._emit(Resumed(step=self.progress.step))
 
 

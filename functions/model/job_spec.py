@@ -54,6 +54,19 @@ class TrainingData(BaseModel):
     held_out_fraction: float = Field(default=0.2, gt=0, lt=1)
 
 
+class ResumeFrom(BaseModel):
+    """An earlier job from whose newest checkpoint this one goes on. Data, base model and adapter are the same.
+
+    `work_dir`, `hyperparameters` and `engine` are those of the earlier job: they name its checkpoints.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    work_dir: str
+    hyperparameters: Hyperparameters
+    engine: EngineOptions
+
+
 class JobSpec(BaseModel):
     """The whole input of one attempt of a GPU job. The job's token is not in it (environment only).
 
@@ -79,3 +92,4 @@ class JobSpec(BaseModel):
     service_url: str = ""
     rate_cents_per_hour: int = Field(default=0, ge=0)
     preset: str = ""
+    resume_from: ResumeFrom | None = None
