@@ -7,6 +7,7 @@ from uuid import UUID
 
 from functions.budget import close_attempt, settle
 from functions.errors import InvalidInput, NotFound
+from functions.failure_history import note_ending
 from functions.model.events import ArtifactStored, Event, EventBatch, HeldOut, Resumed, Stage, StageChanged
 from functions.model.ids import derived_id
 from functions.model.job import Artifact, Job
@@ -78,6 +79,7 @@ def move(tx: Transaction, *, job: Job, state: JobState, now: datetime) -> Job:
         job = close_attempt(tx, job=job, now=now)
     if state in TERMINAL:
         settle(tx, job=job, now=now)
+        note_ending(tx, job=job, state=state, now=now)
         tx.audit.append(
             team_id=job.team_id,
             at=now,

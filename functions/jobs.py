@@ -7,6 +7,7 @@ from uuid import UUID
 
 from functions.budget import budget_status
 from functions.errors import NotFound
+from functions.failure_history import diagnosis_of
 from functions.model.events import Stage
 from functions.model.job import Job
 from functions.model.money import cost_cents
@@ -25,6 +26,7 @@ _SHARE = {
 _POINTS_SHOWN = 12
 _LOG_LINES = 8
 _LISTED = 10
+_WAITS_SHOWN = 5
 
 
 def get_job(tx: Transaction, *, team_id: str, job_id: UUID) -> Job:
@@ -48,6 +50,7 @@ def card_view(tx: Transaction, *, job: Job, now: datetime) -> CardView:
     if job.state in RUNNING and remaining is not None:
         projected = spent + cost_cents(remaining, job.rate_cents_per_hour)
     artifacts = tx.jobs.artifacts(job.id)
+    wait = tx.failures.wait(job.id) if job.state is JobState.QUEUED_WAITING_FOR_GPU else None
     return CardView(
         job=job,
         now=now,
@@ -59,6 +62,9 @@ def card_view(tx: Transaction, *, job: Job, now: datetime) -> CardView:
         projected_cents=projected,
         artifact=artifacts[-1] if artifacts else None,
         can_retry=job.state is JobState.FAILED,
+        diagnosis=diagnosis_of(tx, job=job),
+        wait=wait,
+        past_waits=tuple(tx.failures.past_waits(wait.tier, _WAITS_SHOWN)) if wait else (),
     )
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict
 
 from functions.model.catalog import BaseModelCard, Preset, Tier
+from functions.model.diagnosis import Diagnosis, GpuWait
 from functions.model.estimate import Estimate, MemoryNeed
 from functions.model.job import Artifact, Configuration, Job, JobChoice, PresetRecord
 from functions.model.job_spec import Hyperparameters
@@ -20,7 +21,11 @@ class _View(BaseModel):
 
 
 class CardView(_View):
-    """A job's card. `done_at` is the expected end; `projected_cents` the expected final cost."""
+    """A job's card. `done_at` is the expected end; `projected_cents` the expected final cost.
+
+    `diagnosis` is there once it failed, `wait` while it waits for a GPU (`past_waits`: seconds that such waits
+    took before).
+    """
 
     job: Job
     now: datetime
@@ -32,6 +37,9 @@ class CardView(_View):
     projected_cents: int | None
     artifact: Artifact | None
     can_retry: bool
+    diagnosis: Diagnosis | None = None
+    wait: GpuWait | None = None
+    past_waits: tuple[float, ...] = ()
 
 
 class FileOption(_View):

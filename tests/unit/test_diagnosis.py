@@ -55,17 +55,17 @@ def failed(code: str, of: Configuration, history: FailureHistory | None = None, 
 
 
 def test_out_of_memory_is_explained_by_the_estimate_and_mended_by_what_fits() -> None:
-    too_much = configuration(batch_size=16, rank=32, gradient_accumulation_steps=1)
+    too_much = configuration(batch_size=8, rank=32, gradient_accumulation_steps=1)
     told = failed("out_of_memory", too_much)
     assert told.problem == "Out of GPU memory at step 12."
     assert told.memory is not None
     assert not told.memory.fits
     assert told.cause.startswith(f"This run needs about {told.memory.total / 2**30:.0f} GB; the H100 has 80 GB.")
-    assert "batch 16 at 4,096 tokens" in told.cause
+    assert "batch 8 at 4,096 tokens" in told.cause
     best = told.fixes[0]
-    assert (best.key, best.label) == ("smaller_batch", "Batch 4, accumulate 4")
+    assert (best.key, best.label) == ("smaller_batch", "Batch 4, accumulate 2")
     mended = apply_fix(too_much, best)
-    assert (mended.hyperparameters.batch_size, mended.hyperparameters.gradient_accumulation_steps) == (4, 4)
+    assert (mended.hyperparameters.batch_size, mended.hyperparameters.gradient_accumulation_steps) == (4, 2)
     cut = told.fix("shorter")
     assert cut is not None
     assert cut.label == "Sequences of 2,048 tokens"
@@ -113,7 +113,7 @@ def test_where_the_model_was_too_low_a_fix_must_take_off_a_clear_part() -> None:
 
 
 def test_a_fix_that_mostly_failed_comes_after_the_others() -> None:
-    too_much = configuration(batch_size=16, rank=32, gradient_accumulation_steps=1)
+    too_much = configuration(batch_size=8, rank=32, gradient_accumulation_steps=1)
     record = {"smaller_batch": SuggestionRecord(tried=4, worked=1), "shorter": SuggestionRecord(tried=20, worked=19)}
     told = failed("out_of_memory", too_much, FailureHistory(suggestions=record))
     assert told.fixes[-1].key == "smaller_batch"
