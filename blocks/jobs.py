@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 
 from blocks import file_facts as facts
-from blocks.card import ACTION_DOWNLOAD, ACTION_RETRY, job_card
+from blocks.card import ACTION_DOWNLOAD, job_card
+from blocks.failure import retry_row
 from blocks.job_rows import job_row
 from blocks.review import settings_line
 from blocks.run_words import STATE_NAMES, cause_words, spent
@@ -66,7 +67,7 @@ def job_details(view: JobDetailsView) -> View:
     _, card = job_card(view.card)
     blocks = [
         *(block for block in card if block["type"] != "actions"),
-        *_retry(view),
+        *retry_row(view.card.diagnosis, job, can_retry=job.state is JobState.FAILED and view.card.can_retry),
         *_artifacts(view),
         divider(),
         section(_figures(view)),
@@ -82,13 +83,6 @@ def job_details(view: JobDetailsView) -> View:
     ]
     metadata = json.dumps({"job": str(job.id)})
     return modal("Run details", blocks, callback_id=DETAILS_CALLBACK, metadata=metadata)
-
-
-def _retry(view: JobDetailsView) -> list[Block]:
-    job = view.card.job
-    if job.state is not JobState.FAILED or not view.card.can_retry:
-        return []
-    return [{"type": "actions", "elements": [button("Try again", ACTION_RETRY, value=str(job.id), style="primary")]}]
 
 
 def _artifacts(view: JobDetailsView) -> list[Block]:

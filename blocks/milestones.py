@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from blocks.run_words import cause_words, spent, state_name, verdict
+from blocks.failure import best_fix
+from blocks.run_words import cause_words, problem_words, spent, state_name, verdict
 from blocks.text import MessageParts, clip, image, safe, section
 from blocks.units import count, decimal, duration, percent, trend
 from functions.model.job import MAX_RECOVERIES
@@ -103,9 +104,10 @@ def _conversations(number: int) -> str:
 
 
 def _failed(view: CardView, _: Data) -> str:
-    failure = view.job.progress.failure
-    what = safe(failure.what, 300) if failure else "The run stopped without saying why."
-    return f"Failed after {duration(view.elapsed_seconds)}: {what}\nThe card says what helps."
+    what = problem_words(view)
+    best = best_fix(view.diagnosis)
+    helps = f"What may help: {safe(best.label, 100)}. The card says more." if best else "The card says what helps."
+    return f"Failed after {duration(view.elapsed_seconds)}: {what}\n{helps}"
 
 
 def _cancelled(view: CardView, _: Data) -> str:
