@@ -35,6 +35,7 @@ from blocks.units import (
     trend,
     when,
 )
+from blocks.waiting import wait_words
 from functions.model.events import Stage
 from functions.model.job import MAX_RECOVERIES, Job
 from functions.model.states import JobState
@@ -77,7 +78,7 @@ def _waiting(view: CardView) -> list[Block]:
     job, estimate = view.job, view.job.estimate
     why = "It starts as soon as a place is free."
     if job.state is JobState.QUEUED_WAITING_FOR_GPU:
-        why = "No GPU is free right now. It starts by itself as soon as one is."
+        why = wait_words(view.wait, view.past_waits)
     elif job.state is JobState.PENDING_CONFIGURATION:
         why = "Not started: its settings are not complete."
     price = f"{money_range(estimate.cents_low, estimate.cents_high)}{practice(job.configuration.tier)}"

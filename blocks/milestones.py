@@ -8,6 +8,7 @@ from blocks.failure import best_fix
 from blocks.run_words import cause_words, problem_words, spent, state_name, verdict
 from blocks.text import MessageParts, clip, image, safe, section
 from blocks.units import count, decimal, duration, percent, trend
+from blocks.waiting import past_words
 from functions.model.job import MAX_RECOVERIES
 from functions.model.outbox import Notice
 from functions.model.states import JobState
@@ -114,6 +115,19 @@ def _cancelled(view: CardView, _: Data) -> str:
     return f"Cancelled after {duration(view.elapsed_seconds)}, {spent(view)} spent."
 
 
+def _waiting_for_gpu(view: CardView, data: Data) -> str:
+    reason = data.get("reason")
+    why = f" ({safe(str(reason), 150)})" if reason else ""
+    past = past_words(view.past_waits) if view.wait else ""
+    return f"No GPU is free{why}. It is tried again every 5 minutes for an hour; waiting costs nothing. {past}".strip()
+
+
+def _gpu_found(_: CardView, data: Data) -> str:
+    seconds = data.get("seconds")
+    after = f" after {duration(float(seconds))}" if isinstance(seconds, int | float) else ""
+    return f"A GPU was found{after}. The machine is starting."
+
+
 def _otherwise(view: CardView, _: Data) -> str:
     return f"{state_name(view.job.state)}, {percent(view.fraction)} done."
 
@@ -138,4 +152,6 @@ _WORDS: dict[Notice, Callable[[CardView, Data], str]] = {
     Notice.COMPLETED: _completed,
     Notice.FAILED: _failed,
     Notice.CANCELLED: _cancelled,
+    Notice.WAITING_FOR_GPU: _waiting_for_gpu,
+    Notice.GPU_FOUND: _gpu_found,
 }

@@ -15,7 +15,7 @@ from functions.model.outbox import Notice
 from functions.model.progress import Progress
 from functions.model.states import TERMINAL, JobState
 from functions.ports import Clock, Database, Transaction
-from functions.progress import advance, next_state
+from functions.progress import advance, next_state, stopped
 
 _ENDED = {
     JobState.COMPLETED: Notice.COMPLETED,
@@ -61,7 +61,7 @@ def _apply(tx: Transaction, job: Job, attempt: int, events: list[Event], now: da
         if attempt != job.attempt:
             continue
         progress = advance(progress, event)
-        state = next_state(state, event)
+        progress, state = stopped(progress, next_state(state, event), at=event.at)
         started_at = started_at or event.at
         _tell(tx, job, event, now)
     tx.jobs.update(job.id, progress=progress, started_at=None if job.started_at else started_at)

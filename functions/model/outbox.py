@@ -20,6 +20,9 @@ class Notice(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    WAITING_FOR_GPU = "waiting_for_gpu"
+    GPU_FOUND = "gpu_found"
+    ALERT = "alert"
 
 
 class OutboxMessage(BaseModel):
