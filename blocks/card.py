@@ -41,6 +41,8 @@ from functions.model.job import MAX_RECOVERIES, Job
 from functions.model.states import JobState
 from functions.model.views import CardView
 
+_ALERTS_SHOWN = 3
+
 ACTION_DETAILS = "job_details"
 ACTION_DOWNLOAD = "artifact_download"
 ACTION_REPORT = "run_report"
@@ -90,7 +92,8 @@ def _running(view: CardView) -> list[Block]:
     progress = view.job.progress
     steps = step_line(progress)
     second = f"{bar(view.fraction)}  *{percent(view.fraction)}*" + (f"   {steps}" if steps else "")
-    lines = [_metrics(view), _money(view), interruptions_line(progress)]
+    warned = [f"⚠ {safe(alert.what, 250)}" for alert in view.alerts[:_ALERTS_SHOWN]]
+    lines = [_metrics(view), _money(view), interruptions_line(progress), *warned]
     blocks = [_head(view, second), context(_stages(view))]
     return [*blocks, section("\n".join(line for line in lines if line))]
 

@@ -128,6 +128,12 @@ def _gpu_found(_: CardView, data: Data) -> str:
     return f"A GPU was found{after}. The machine is starting."
 
 
+def _alert(_: CardView, data: Data) -> str:
+    what = safe(str(data.get("what") or "").replace("*", "∗"), 400)
+    more = [safe(str(data[key]), 400) for key in ("meaning", "todo") if data.get(key)]
+    return f"⚠ *{what}*\n{' '.join(more)}"
+
+
 def _otherwise(view: CardView, _: Data) -> str:
     return f"{state_name(view.job.state)}, {percent(view.fraction)} done."
 
@@ -154,4 +160,5 @@ _WORDS: dict[Notice, Callable[[CardView, Data], str]] = {
     Notice.CANCELLED: _cancelled,
     Notice.WAITING_FOR_GPU: _waiting_for_gpu,
     Notice.GPU_FOUND: _gpu_found,
+    Notice.ALERT: _alert,
 }

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from functions.alerting import raise_alerts
 from functions.budget import close_attempt, settle
 from functions.errors import InvalidInput, NotFound
 from functions.failure_history import note_ending
-from functions.model.events import ArtifactStored, Event, EventBatch, HeldOut, Resumed, Stage, StageChanged
+from functions.model.events import ArtifactStored, Event, EventBatch, HeldOut, Metrics, Resumed, Stage, StageChanged
 from functions.model.ids import derived_id
 from functions.model.job import Artifact, Job
 from functions.model.outbox import Notice
@@ -68,6 +69,8 @@ def _apply(tx: Transaction, job: Job, attempt: int, events: list[Event], now: da
     moved = job.model_copy(update={"progress": progress, "started_at": started_at})
     if state is not job.state:
         moved = move(tx, job=moved, state=state, now=now)
+    if any(isinstance(event.body, Metrics | HeldOut) for event in events):
+        raise_alerts(tx, job=moved, now=now)
     tx.outbox.put(job=moved, notice=Notice.CARD, key="", at=now, data={})
     return moved
 

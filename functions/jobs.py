@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from functions.alerting import current_alerts
 from functions.budget import budget_status
 from functions.errors import NotFound
 from functions.failure_history import diagnosis_of
@@ -64,6 +65,7 @@ def card_view(tx: Transaction, *, job: Job, now: datetime) -> CardView:
         can_retry=job.state is JobState.FAILED,
         diagnosis=diagnosis_of(tx, job=job),
         wait=wait,
+        alerts=current_alerts(tx, job=job, now=now),
         past_waits=tuple(tx.failures.past_waits(wait.tier, _WAITS_SHOWN)) if wait else (),
     )
 

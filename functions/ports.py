@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from functions.model.alerts import Curve
 from functions.model.conversation import TrainingSequence
 from functions.model.diagnosis import ConfigurationKey, EndingCounts, GpuWait, SuggestionRecord
 from functions.model.estimate import FinishedRun
@@ -146,6 +147,10 @@ class Jobs(Protocol):
 
     def points(self, job_id: UUID, limit: int) -> list[MetricPoint]:
         """The curve, thinned evenly to at most `limit` points; held-out points are all kept."""
+        ...
+
+    def curve(self, job_id: UUID, *, first: int, recent: int, held_out: int) -> Curve:
+        """The first and the last steps of the curve, and the last held-out losses."""
         ...
 
     def log_tail(self, job_id: UUID, limit: int) -> list[str]:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from functions import catalog
+from functions.alerting import raise_alerts
 from functions.capacity import due, gpu_found, no_gpu
 from functions.errors import BrightRunError, NoCapacity
 from functions.ingest import move
@@ -179,6 +180,7 @@ class Reconciler:
         if now - max(heard, self._drawn.get(job.id, heard)) > CARD_AGE:
             self._drawn[job.id] = now
             with self._db.transaction() as tx:
+                raise_alerts(tx, job=job, now=now)
                 tx.outbox.put(job=job, notice=Notice.CARD, key="", at=now, data={})
 
     def _lost(self, job_id: UUID, attempt: int, call: CallState) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
+from functions.model.alerts import Alert
 from functions.model.catalog import BaseModelCard, Preset, Tier
 from functions.model.diagnosis import Diagnosis, GpuWait
 from functions.model.estimate import Estimate, MemoryNeed
@@ -24,7 +25,7 @@ class CardView(_View):
     """A job's card. `done_at` is the expected end; `projected_cents` the expected final cost.
 
     `diagnosis` is there once it failed, `wait` while it waits for a GPU (`past_waits`: seconds that such waits
-    took before).
+    took before), `alerts` are those that hold now.
     """
 
     job: Job
@@ -40,6 +41,7 @@ class CardView(_View):
     diagnosis: Diagnosis | None = None
     wait: GpuWait | None = None
     past_waits: tuple[float, ...] = ()
+    alerts: tuple[Alert, ...] = ()
 
 
 class FileOption(_View):
