@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from blocks import lifecycle
+from blocks.failure import ACTION_RETRY as ACTION_RETRY
+from blocks.failure import failure_section, retry_buttons
 from blocks.run_words import (
     STATE_NAMES,
     checkpoint_words,
     current_stage,
     interruptions_line,
     money_line,
+    problem_words,
     spent,
     stage_line,
     state_name,
@@ -33,17 +36,17 @@ from blocks.units import (
     trend,
     when,
 )
+from blocks.waiting import wait_words
 from functions.model.events import Stage
 from functions.model.job import MAX_RECOVERIES, Job, StopKind, StopRequest
 from functions.model.states import JobState
 from functions.model.views import CardView, QueueEntry
 
+_ALERTS_SHOWN = 3
+
 ACTION_DETAILS = "job_details"
-ACTION_RETRY = "job_retry"
 ACTION_DOWNLOAD = "artifact_download"
 ACTION_REPORT = "run_report"
-
-_FIXES_SHOWN = 4
 
 
 def job_card(view: CardView) -> MessageParts:
@@ -80,7 +83,7 @@ def _waiting(view: CardView) -> list[Block]:
     if view.queued is not None:
         why = _place(view.queued)
     if job.state is JobState.QUEUED_WAITING_FOR_GPU:
-        why = "No GPU is free right now. It starts by itself as soon as one is."
+        why = wait_words(view.wait, view.past_waits)
     elif job.state is JobState.PENDING_CONFIGURATION:
         why = "Not started: its settings are not complete."
     price = f"{money_range(estimate.cents_low, estimate.cents_high)}{practice(job.configuration.tier)}"
@@ -98,7 +101,8 @@ def _running(view: CardView) -> list[Block]:
     progress = view.job.progress
     steps = step_line(progress)
     second = f"{bar(view.fraction)}  *{percent(view.fraction)}*" + (f"   {steps}" if steps else "")
-    lines = [_metrics(view), _money(view), interruptions_line(progress)]
+    warned = [f"⚠ {safe(alert.what, 250)}" for alert in view.alerts[:_ALERTS_SHOWN]]
+    lines = [_metrics(view), _money(view), interruptions_line(progress), *warned]
     blocks = [_head(view, second), context(_stages(view))]
     if view.job.stop is not None:
         lines.append(_stopping(view.job.stop))
@@ -205,17 +209,14 @@ def _final_losses(view: CardView) -> str:
 
 
 def _failed(view: CardView) -> list[Block]:
-    failure = view.job.progress.failure
-    what = safe(failure.what, 400) if failure else "The run stopped without saying why."
-    lines = []
-    if failure and failure.why:
-        lines.append(f"_{safe(failure.why.replace('_', ' '), 400)}_")
-    fixes = failure.fixes[:_FIXES_SHOWN] if failure else ()
-    lines += [f"{rank}. {safe(fix, 300)}" for rank, fix in enumerate(fixes, 1)]
-    blocks = [_head(view, what), context(f"{_where_it_stopped(view)}\n{stage_line(view)}")]
-    if lines:
-        blocks.append(section("\n".join(lines)))
-    return [*blocks, context(_what_is_kept(view))]
+    explained = failure_section(view.diagnosis) if view.diagnosis else []
+    head = _head(view, problem_words(view))
+    return [
+        head,
+        context(f"{_where_it_stopped(view)}\n{stage_line(view)}"),
+        *explained,
+        context(_what_is_kept(view)),
+    ]
 
 
 def _where_it_stopped(view: CardView) -> str:
@@ -225,6 +226,8 @@ def _where_it_stopped(view: CardView) -> str:
 
 
 def _what_is_kept(view: CardView) -> str:
+    if view.diagnosis is not None and not view.diagnosis.again:
+        return "Trying again as it is would end the same way, so there is no button for it."
     saved = view.job.progress.checkpoint_step
     if not saved:
         return "Your training file is untouched. No checkpoint was saved yet, so another try starts over."
@@ -261,8 +264,8 @@ def _buttons(view: CardView) -> list[Block]:
         )
     if job.state is JobState.COMPLETED:
         buttons.append(button("Report (PDF)", ACTION_REPORT, value=str(job.id)))
-    if job.state is JobState.FAILED and view.can_retry:
-        buttons.append(button("Try again", ACTION_RETRY, value=str(job.id), style="primary"))
+    if job.state is JobState.FAILED:
+        buttons += retry_buttons(view.diagnosis, job, can_retry=view.can_retry)
     return [*buttons, *lifecycle.buttons(view), details_button(job)]
 
 

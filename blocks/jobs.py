@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from blocks import file_facts as facts
 from blocks import lifecycle
-from blocks.card import ACTION_DOWNLOAD, ACTION_RETRY, job_card
+from blocks.card import ACTION_DOWNLOAD, job_card
+from blocks.failure import retry_buttons
 from blocks.job_rows import job_row
 from blocks.review import settings_line
 from blocks.run_words import STATE_NAMES, cause_words, spent
@@ -101,9 +102,8 @@ def job_details(view: JobDetailsView) -> View:
 
 def _deeds(view: JobDetailsView) -> list[Block]:
     job = view.card.job
-    shown = lifecycle.buttons(view.card)
-    if job.state is JobState.FAILED and view.card.can_retry:
-        shown.append(button("Try again", ACTION_RETRY, value=str(job.id), style="primary"))
+    failed = job.state is JobState.FAILED and view.card.can_retry
+    shown = [*lifecycle.buttons(view.card), *retry_buttons(view.card.diagnosis, job, can_retry=failed)]
     return [actions(*shown)] if shown else []
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from blocks.run_words import cause_words, checkpoint_words, spent, state_name, verdict
+from blocks.failure import best_fix
+from blocks.run_words import cause_words, checkpoint_words, problem_words, spent, state_name, verdict
 from blocks.text import MessageParts, clip, image, mention, safe, section
 from blocks.units import count, decimal, duration, percent, trend
+from blocks.waiting import past_words
 from functions.model.job import MAX_RECOVERIES
 from functions.model.outbox import Notice
 from functions.model.states import JobState
@@ -103,9 +105,10 @@ def _conversations(number: int) -> str:
 
 
 def _failed(view: CardView, _: Data) -> str:
-    failure = view.job.progress.failure
-    what = safe(failure.what, 300) if failure else "The run stopped without saying why."
-    return f"Failed after {duration(view.elapsed_seconds)}: {what}\nThe card says what helps."
+    what = problem_words(view)
+    best = best_fix(view.diagnosis)
+    helps = f"What may help: {safe(best.label, 100)}. The card says more." if best else "The card says what helps."
+    return f"Failed after {duration(view.elapsed_seconds)}: {what}\n{helps}"
 
 
 def _cancelled(view: CardView, data: Data) -> str:
@@ -127,6 +130,25 @@ def _resumed(_: CardView, data: Data) -> str:
     by, step = data.get("by"), _step(data, 0)
     who = f" by {mention(str(by))}" if by else ""
     return f"Resumed{who}. It goes on from {f'step {step:,}' if step else 'the start'} as soon as it has a machine."
+
+
+def _waiting_for_gpu(view: CardView, data: Data) -> str:
+    reason = data.get("reason")
+    why = f" ({safe(str(reason), 150)})" if reason else ""
+    past = past_words(view.past_waits) if view.wait else ""
+    return f"No GPU is free{why}. It is tried again every 5 minutes for an hour; waiting costs nothing. {past}".strip()
+
+
+def _gpu_found(_: CardView, data: Data) -> str:
+    seconds = data.get("seconds")
+    after = f" after {duration(float(seconds))}" if isinstance(seconds, int | float) else ""
+    return f"A GPU was found{after}. The machine is starting."
+
+
+def _alert(_: CardView, data: Data) -> str:
+    what = safe(str(data.get("what") or "").replace("*", "∗"), 400)
+    more = [safe(str(data[key]), 400) for key in ("meaning", "todo") if data.get(key)]
+    return f"⚠ *{what}*\n{' '.join(more)}"
 
 
 def _otherwise(view: CardView, _: Data) -> str:
@@ -155,4 +177,7 @@ _WORDS: dict[Notice, Callable[[CardView, Data], str]] = {
     Notice.CANCELLED: _cancelled,
     Notice.PAUSED: _paused,
     Notice.RESUMED: _resumed,
+    Notice.WAITING_FOR_GPU: _waiting_for_gpu,
+    Notice.GPU_FOUND: _gpu_found,
+    Notice.ALERT: _alert,
 }

@@ -161,6 +161,14 @@ def spent_words(cents: int, tier: str) -> str:
     return f"{money(cents)}{practice(tier)}"
 
 
+def problem_words(view: CardView) -> str:
+    """What went wrong, in one sentence."""
+    failure = view.job.progress.failure
+    if view.diagnosis is not None:
+        return safe(view.diagnosis.problem, 400)
+    return safe(failure.what, 400) if failure else "The run stopped without saying why."
+
+
 def interruptions_line(progress: Progress) -> str:
     """`Interrupted 2 times, recovered, 9 min lost`; empty if it never was."""
     past = progress.interruptions

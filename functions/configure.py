@@ -9,6 +9,7 @@ from functions import catalog
 from functions.budget import budget_status
 from functions.errors import InvalidInput, NotEligible, NotFound
 from functions.estimate import estimate_run
+from functions.failure_history import failure_warnings
 from functions.memory import memory_need
 from functions.model.catalog import BaseModelCard, Tier
 from functions.model.estimate import Estimate, MemoryNeed
@@ -123,7 +124,10 @@ def train_form(
         budget=budget,
         budget_after_cents=budget.limit_cents - budget.used_cents - expected.cents_high if expected else None,
         previous_cents=previous_cents,
-        warnings=_warnings(expected, memory, budget),
+        warnings=(
+            *_warnings(expected, memory, budget),
+            *failure_warnings(tx, team_id=team_id, configuration=configuration_of(choice)),
+        ),
         tags_known=tuple(dict.fromkeys((*COMMON_TAGS, *tx.jobs.tags(team_id)))),
         suggested_name=_free_name(tx, team_id, file.file, chosen.name, now) if file else "",
         revision=f"{choice.training_file_id}:{choice.preset}" if file else "",
@@ -194,7 +198,10 @@ def review(
         estimate=expected,
         memory=memory,
         budget=budget,
-        warnings=_warnings(expected, memory, budget),
+        warnings=(
+            *_warnings(expected, memory, budget),
+            *failure_warnings(tx, team_id=team_id, configuration=configuration),
+        ),
         within_budget=expected.cents_high <= budget.remaining_cents,
     )
 

@@ -11,6 +11,7 @@ BrightRunError                 what is wrong, where, what to do
 ├── Conflict                   true once, not any more (name taken, state moved on)
 ├── LinkRefused                a signed link that expired or was altered
 └── Unavailable                something outside did not answer; trying again is right
+    └── NoCapacity             no machine of the wanted kind is free now
 """
 
 from __future__ import annotations
@@ -97,3 +98,7 @@ class LinkRefused(BrightRunError):
 
 class Unavailable(BrightRunError, ConnectionError):
     """Something outside did not answer; nothing was changed and trying again is right."""
+
+
+class NoCapacity(Unavailable):
+    """No machine of the wanted kind is free now. `what` is the provider's answer, for people."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from functions.alerting import raise_alerts
 from functions.budget import close_attempt, settle
 from functions.errors import InvalidInput, NotFound
+from functions.failure_history import note_ending
 from functions.model.events import (
     ArtifactStored,
     Event,
     EventBatch,
     HeldOut,
     Interrupted,
+    Metrics,
     Resumed,
     Stage,
     StageChanged,
@@ -22,7 +25,7 @@ from functions.model.job import Artifact, Job, StopKind
 from functions.model.outbox import Notice
 from functions.model.states import TERMINAL, JobState
 from functions.ports import Clock, Database, Transaction
-from functions.progress import advance, halted, next_states
+from functions.progress import advance, halted, next_states, stopped
 
 _ENDED = {
     JobState.COMPLETED: Notice.COMPLETED,
@@ -77,17 +80,22 @@ def _apply(tx: Transaction, job: Job, attempt: int, events: list[Event], now: da
             tx.jobs.add_artifact(_artifact(job, event.body, event.at))
         if attempt != job.attempt:
             continue
-        if job.stop is not None and isinstance(event.body, Interrupted):
+        asked = job.stop.kind if job.stop else None
+        if asked is not None and isinstance(event.body, Interrupted):
             progress = halted(progress, at=event.at)  # as asked for: no loss to be counted
         else:
             progress = advance(progress, event)
-        states += next_states(states[-1], event, job.stop.kind if job.stop else None)
+        for state in next_states(states[-1], event, asked):
+            progress, reached = stopped(progress, state, at=event.at)
+            states.append(reached)
         started_at = started_at or event.at
         _tell(tx, job, event, now)
     tx.jobs.update(job.id, progress=progress, started_at=None if job.started_at else started_at)
     moved = job.model_copy(update={"progress": progress, "started_at": started_at})
     for state in states[1:]:
         moved = move(tx, job=moved, state=state, now=now)
+    if any(isinstance(event.body, Metrics | HeldOut) for event in events):
+        raise_alerts(tx, job=moved, now=now)
     tx.outbox.put(job=moved, notice=Notice.CARD, key="", at=now, data={})
     return moved
 
@@ -103,6 +111,7 @@ def move(tx: Transaction, *, job: Job, state: JobState, now: datetime) -> Job:
     if state is JobState.PAUSED:
         tx.jobs.begin_pause(job.id, now)
     if state in TERMINAL:
+        note_ending(tx, job=job, state=state, now=now)
         tx.audit.append(
             team_id=job.team_id,
             at=now,

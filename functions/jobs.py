@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from functions.alerting import current_alerts
 from functions.budget import budget_status
 from functions.errors import NotFound
+from functions.failure_history import diagnosis_of
 from functions.model.job import Job
 from functions.model.money import cost_cents
 from functions.model.people import Person
@@ -19,6 +21,7 @@ from functions.queue import queue
 _POINTS_SHOWN = 12
 _LOG_LINES = 8
 _LISTED = 10
+_WAITS_SHOWN = 5
 
 
 def get_job(tx: Transaction, *, team_id: str, job_id: UUID) -> Job:
@@ -43,6 +46,7 @@ def card_view(tx: Transaction, *, job: Job, now: datetime, limits: QueueLimits) 
         projected = spent + cost_cents(remaining, job.rate_cents_per_hour)
     artifacts = tx.jobs.artifacts(job.id)
     waiting = queue(tx, limits=limits, now=now) if job.state in IN_QUEUE else ()
+    wait = tx.failures.wait(job.id) if job.state is JobState.QUEUED_WAITING_FOR_GPU else None
     return CardView(
         job=job,
         now=now,
@@ -55,6 +59,10 @@ def card_view(tx: Transaction, *, job: Job, now: datetime, limits: QueueLimits) 
         artifact=artifacts[-1] if artifacts else None,
         can_retry=job.state is JobState.FAILED,
         queued=next((entry for entry in waiting if entry.job.id == job.id), None),
+        diagnosis=diagnosis_of(tx, job=job),
+        wait=wait,
+        alerts=current_alerts(tx, job=job, now=now),
+        past_waits=tuple(tx.failures.past_waits(wait.tier, _WAITS_SHOWN)) if wait else (),
     )
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from functions.model.alerts import Curve
 from functions.model.conversation import TrainingSequence
+from functions.model.diagnosis import ConfigurationKey, EndingCounts, GpuWait, SuggestionRecord
 from functions.model.estimate import FinishedRun
 from functions.model.events import Event
 from functions.model.job import (
@@ -185,6 +187,10 @@ class Jobs(Protocol):
         """The curve, thinned evenly to at most `limit` points; held-out points are all kept."""
         ...
 
+    def curve(self, job_id: UUID, *, first: int, recent: int, held_out: int) -> Curve:
+        """The first and the last steps of the curve, and the last held-out losses."""
+        ...
+
     def log_tail(self, job_id: UUID, limit: int) -> list[str]:
         """The last log lines, oldest first."""
         ...
@@ -292,6 +298,52 @@ class Outbox(Protocol):
         ...
 
 
+class Failures(Protocol):
+    """`job_endings`, `retry_suggestions` and `gpu_waits`."""
+
+    def record_ending(self, job: Job, key: ConfigurationKey, *, failure_code: str | None, at: datetime) -> None:
+        """A job of this configuration completed (no code) or failed; the same attempt counts once."""
+        ...
+
+    def endings(self, team_id: str, key: ConfigurationKey) -> EndingCounts:
+        """How the team's jobs of this configuration ended."""
+        ...
+
+    def times_failed(self, job_id: UUID, code: str) -> int:
+        """How often this job failed so."""
+        ...
+
+    def take_suggestion(
+        self, failed: Job, key: ConfigurationKey, *, code: str, fix_key: str, retry_job_id: UUID, by: str, at: datetime
+    ) -> None:
+        """Somebody retries the failed job with a fix; the same choice again changes nothing."""
+        ...
+
+    def settle_suggestions(self, retry_job_id: UUID, *, completed: bool, failure_code: str | None) -> None:
+        """The retry ended: its fix worked, did not help against its failure, or something else came in between."""
+        ...
+
+    def suggestion_records(self, team_id: str, code: str) -> dict[str, SuggestionRecord]:
+        """How each fix did against this failure, by its key."""
+        ...
+
+    def keep_wait(self, job: Job, wait: GpuWait) -> None:
+        """Begin the job's wait for a GPU, or note the next try of the one that is open."""
+        ...
+
+    def wait(self, job_id: UUID) -> GpuWait | None:
+        """The job's open wait."""
+        ...
+
+    def end_wait(self, job_id: UUID, *, served: bool, at: datetime) -> GpuWait | None:
+        """Close the open wait, if there is one; returns it."""
+        ...
+
+    def past_waits(self, tier: str, limit: int) -> list[float]:
+        """Seconds that the last waits for this tier took until a GPU was there, newest first."""
+        ...
+
+
 class Deliveries(Protocol):
     """`slack_deliveries`: what Slack delivered is handled once."""
 
@@ -330,6 +382,8 @@ class Transaction(Protocol):
     def ledger(self) -> Ledger: ...
     @property
     def outbox(self) -> Outbox: ...
+    @property
+    def failures(self) -> Failures: ...
     @property
     def deliveries(self) -> Deliveries: ...
     @property

@@ -140,7 +140,7 @@ def _perplexity(progress: Progress, body: PerplexityMeasured, _: datetime) -> Pr
 
 
 def _interrupted(progress: Progress, body: Interrupted, at: datetime) -> Progress:
-    return interrupted(progress, at=at, step=body.step, cause=body.signal)
+    return interrupted(progress, at=at, step=body.step, cause=body.signal) if progress.stopping is None else progress
 
 
 def _resumed(progress: Progress, body: Resumed, at: datetime) -> Progress:
@@ -152,7 +152,7 @@ def _resumed(progress: Progress, body: Resumed, at: datetime) -> Progress:
     metrics = progress.metrics
     if metrics is not None and metrics.step > body.step:
         metrics = metrics.model_copy(update={"step": body.step})
-    return progress.model_copy(update={"interruptions": past, "failure": None, "metrics": metrics})
+    return progress.model_copy(update={"interruptions": past, "failure": None, "stopping": None, "metrics": metrics})
 
 
 def _failed(progress: Progress, body: Failed, at: datetime) -> Progress:
@@ -161,6 +161,14 @@ def _failed(progress: Progress, body: Failed, at: datetime) -> Progress:
         return item.model_copy(update={"status": "failed", "finished_at": at}) if active else item
 
     return progress.model_copy(update={"failure": body, "stages": tuple(mark(item) for item in progress.stages)})
+
+
+def stopped(progress: Progress, state: JobState, *, at: datetime) -> tuple[Progress, JobState]:
+    """A run that was being stopped and is interrupted has failed for the reason that it was stopped for."""
+    if state is not JobState.INTERRUPTED or progress.stopping is None:
+        return progress, state
+    failed = _failed(progress, progress.stopping, at)
+    return failed.model_copy(update={"stopping": None}), JobState.FAILED
 
 
 def _finished(progress: Progress, body: Finished, _: datetime) -> Progress:

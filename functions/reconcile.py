@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from functions import catalog
-from functions.errors import BrightRunError
+from functions.alerting import raise_alerts
+from functions.capacity import due, gpu_found, no_gpu
+from functions.errors import BrightRunError, NoCapacity
 from functions.ingest import move
 from functions.model.events import Failed
 from functions.model.job import MAX_RECOVERIES, Attempt, Job, StopKind
@@ -17,7 +19,8 @@ from functions.model.outbox import Notice
 from functions.model.signing import job_token
 from functions.model.states import IN_QUEUE, RUNNING, JobState, is_legal
 from functions.ports import TRAINING_FILES, CallState, Clock, Compute, Database, Files, Transaction
-from functions.progress import halted, interrupted, stopped_as
+from functions.progress import halted, interrupted, stopped, stopped_as
+from functions.time_limit import begin_stop, over_limit
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +47,7 @@ class Reconciler:
         secret: str,
         service_url: str,
         max_running: int,
+        time_limit: timedelta | None = None,
     ) -> None:
         self._db = db
         self._files = files
@@ -52,6 +56,7 @@ class Reconciler:
         self._secret = secret
         self._service_url = service_url
         self._max_running = max_running
+        self._time_limit = time_limit
         # When a silent job's card was last drawn; forgetting it costs one drawing.
         self._drawn: dict[UUID, datetime] = {}
 
@@ -59,7 +64,7 @@ class Reconciler:
         """Look at every job once. One job's trouble does not hold up the others."""
         with self._db.transaction() as tx:
             running = tx.jobs.in_states(RUNNING | {JobState.INTERRUPTED})
-            queued = tx.jobs.in_states(IN_QUEUE)
+            queued = due(tx, tx.jobs.in_states(IN_QUEUE), self._clock())
         for job in running:
             self._guarded(job, self._watch)
         free = self._max_running - len(running)
@@ -97,8 +102,14 @@ class Reconciler:
             if job is None or attempt is None or attempt.call_id or attempt.ended_at:
                 return
             token = job_token(self._secret, job_id=str(job.id), attempt=job.attempt)
-            call_id = self._compute.launch(self._spec(tx, job, model_path), token=token, tier=job.configuration.tier)
+            spec = self._spec(tx, job, model_path)
+            try:
+                call_id = self._compute.launch(spec, token=token, tier=job.configuration.tier)
+            except NoCapacity as full:
+                no_gpu(tx, job=job, reason=full.what, now=self._clock())
+                return
             tx.jobs.set_call(job.id, job.attempt, call_id)
+            gpu_found(tx, job=job, now=self._clock())
         log.info("job %s: attempt %s launched as %s", job.id, job.attempt, call_id)
 
     def _spec(self, tx: Transaction, job: Job, model_path: str | None) -> JobSpec:
@@ -146,6 +157,8 @@ class Reconciler:
     def _check(self, job: Job, attempt: Attempt) -> None:
         call = self._compute.poll(attempt.call_id)
         heard = attempt.last_event_at or attempt.launched_at
+        if call.running and self._stopped_for_time(job, attempt):
+            call = CallState(running=False, note="stopped at its time limit")
         if call.running and self._clock() - heard <= SILENCE:
             self._keep_fresh(job, heard)
             return
@@ -174,12 +187,24 @@ class Reconciler:
             tx.jobs.update(job.id, progress=progress)
             move(tx, job=job_now.model_copy(update={"progress": progress}), state=state, now=now)
 
+    def _stopped_for_time(self, job: Job, attempt: Attempt) -> bool:
+        """Stop the attempt, which saves a checkpoint first, if the job has passed its time limit."""
+        now = self._clock()
+        with self._db.transaction() as tx:
+            limit = over_limit(tx, job=job, attempt=attempt, configured=self._time_limit, now=now)
+        if limit is None:
+            return False
+        begin_stop(self._db, job_id=job.id, attempt=attempt.attempt, limit=limit, now=now)
+        self._compute.cancel(attempt.call_id)
+        return True
+
     def _keep_fresh(self, job: Job, heard: datetime) -> None:
         """Have the card drawn anew while a job is busy without a word: time and money go on."""
         now = self._clock()
         if now - max(heard, self._drawn.get(job.id, heard)) > CARD_AGE:
             self._drawn[job.id] = now
             with self._db.transaction() as tx:
+                raise_alerts(tx, job=job, now=now)
                 tx.outbox.put(job=job, notice=Notice.CARD, key="", at=now, data={})
 
     def _lost(self, job_id: UUID, attempt: int, call: CallState) -> None:
@@ -190,9 +215,11 @@ class Reconciler:
                 return
             now = self._clock()
             cause = call.note or f"exit code {call.exit_code}"
-            progress = interrupted(job.progress, at=now, step=job.progress.checkpoint_step or 0, cause=cause)
+            progress, state = stopped(job.progress, JobState.INTERRUPTED, at=now)
+            if state is JobState.INTERRUPTED:
+                progress = interrupted(progress, at=now, step=progress.checkpoint_step or 0, cause=cause)
             tx.jobs.update(job_id, progress=progress)
-            move(tx, job=job.model_copy(update={"progress": progress}), state=JobState.INTERRUPTED, now=now)
+            move(tx, job=job.model_copy(update={"progress": progress}), state=state, now=now)
         log.warning("job %s: attempt %s lost (%s)", job_id, attempt, cause)
 
     def _recover(self, job_id: UUID) -> None:

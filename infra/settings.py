@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     max_running_jobs: int = Field(default=1, ge=1)
     max_waiting_jobs: int = Field(default=3, ge=1)
     reconcile_seconds: float = Field(default=1.0, gt=0)
+    max_run_hours: float | None = Field(default=None, gt=0)
 
     monthly_budget_cents: int = Field(default=500_00, ge=0)
     default_role: Role = Role.MEMBER

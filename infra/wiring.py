@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -50,6 +51,7 @@ class Parts:
             secret=self.settings.secret_value(),
             service_url=self.settings.service_url,
             max_running=self.settings.max_running_jobs,
+            time_limit=timedelta(hours=hours) if (hours := self.settings.max_run_hours) else None,
         )
 
     def context(self) -> BotContext:

@@ -121,8 +121,25 @@ class Interrupted(_Body):
     signal: str
 
 
+class FailedRecord(_Body):
+    """The record of the training file that cannot be used: where it is, which field, and what it says."""
+
+    line: int
+    conversation_id: str = ""
+    field: str = ""
+    problem: str
+    sample: str = ""
+    persona: str = ""
+    emotional_arc: str = ""
+    topic: str = ""
+
+
 class Failed(_Body):
-    """The job cannot go on. `fixes` are ranked, the best first; `log_tail` are the last lines."""
+    """The job cannot go on. `fixes` are ranked, the best first; `log_tail` are the last lines.
+
+    `reference` stands in the trainer's log too; `memory_bytes` is the most that was held when memory ran out;
+    `limit_seconds` is the time limit that was passed.
+    """
 
     kind: Literal["failed"] = "failed"
     code: str
@@ -131,6 +148,10 @@ class Failed(_Body):
     fixes: tuple[str, ...] = ()
     step: int | None = None
     log_tail: tuple[str, ...] = ()
+    reference: str = ""
+    record: FailedRecord | None = None
+    memory_bytes: int | None = None
+    limit_seconds: float | None = None
 
 
 class Finished(_Body):

@@ -22,6 +22,9 @@ class Notice(StrEnum):
     CANCELLED = "cancelled"
     PAUSED = "paused"
     RESUMED = "resumed"
+    WAITING_FOR_GPU = "waiting_for_gpu"
+    GPU_FOUND = "gpu_found"
+    ALERT = "alert"
 
 
 class OutboxMessage(BaseModel):

@@ -48,7 +48,10 @@ class Interruption(_Record):
 
 
 class Progress(_Record):
-    """Everything the card shows that the GPU job told."""
+    """Everything the card shows that the GPU job told.
+
+    `stopping` says why the run is being stopped; it becomes the failure once it has stopped.
+    """
 
     stages: tuple[StageProgress, ...] = tuple(StageProgress(stage=stage) for stage in Stage)
     plan: Planned | None = None
@@ -61,6 +64,7 @@ class Progress(_Record):
     checkpoint_step: int | None = None
     interruptions: tuple[Interruption, ...] = ()
     failure: Failed | None = None
+    stopping: Failed | None = None
     trained_tokens: int = 0
     mean_tokens_per_second: float | None = None
 

@@ -6,7 +6,9 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
+from functions.model.alerts import Alert
 from functions.model.catalog import BaseModelCard, Preset, Tier
+from functions.model.diagnosis import Diagnosis, GpuWait
 from functions.model.estimate import Estimate, MemoryNeed
 from functions.model.job import Artifact, Configuration, Job, JobChoice, PresetRecord
 from functions.model.job_spec import Hyperparameters
@@ -37,7 +39,8 @@ class QueueEntry(_View):
 class CardView(_View):
     """A job's card. `done_at` is the expected end; `projected_cents` the expected final cost.
 
-    `queued` is its place in the queue, while it waits.
+    `queued` is its place in the queue, while it waits. `diagnosis` is there once it failed, `wait` while it waits
+    for a GPU (`past_waits`: seconds that such waits took before), `alerts` are those that hold now.
     """
 
     job: Job
@@ -51,6 +54,10 @@ class CardView(_View):
     artifact: Artifact | None
     can_retry: bool
     queued: QueueEntry | None = None
+    diagnosis: Diagnosis | None = None
+    wait: GpuWait | None = None
+    past_waits: tuple[float, ...] = ()
+    alerts: tuple[Alert, ...] = ()
 
 
 class FileOption(_View):

@@ -6,8 +6,10 @@ import json
 import math
 from collections.abc import Sequence
 from datetime import datetime
+from typing import LiteralString
 from uuid import UUID
 
+from functions.model.alerts import Curve, HeldOutPoint, TrainingPoint
 from functions.model.events import Event, HeldOut, Metrics
 from functions.model.job import Artifact, Attempt
 from functions.model.views import MetricPoint
@@ -134,6 +136,29 @@ class AttemptsTable(Table):
             max(1, limit),
         )
         return [MetricPoint.model_validate(row) for row in rows]
+
+    def curve(self, job_id: UUID, *, first: int, recent: int, held_out: int) -> Curve:
+        """The first and the last steps of the curve, and the last held-out losses."""
+        columns: LiteralString = (
+            "select step, attempt, training_loss, tokens_per_second, gpu_utilization"
+            " from training_metrics_history where training_job_id = %s and training_loss is not null"
+        )
+        begun = self._all(columns + " order by step limit %s", job_id, first)
+        last = self._all(columns + " order by step desc limit %s", job_id, recent)
+        measured = self._all(
+            "select h.step, h.validation_loss as loss, (select avg(b.training_loss) from"
+            "  (select training_loss from training_metrics_history where training_job_id = h.training_job_id"
+            "   and step <= h.step and training_loss is not null order by step desc limit 20) b) as training_loss"
+            " from training_metrics_history h where h.training_job_id = %s and h.validation_loss is not null"
+            " and h.step > 0 order by h.step desc limit %s",
+            job_id,
+            held_out,
+        )
+        return Curve(
+            first=tuple(TrainingPoint.model_validate(row) for row in begun),
+            recent=tuple(TrainingPoint.model_validate(row) for row in reversed(last)),
+            held_out=tuple(HeldOutPoint.model_validate(row) for row in reversed(measured)),
+        )
 
     def log_tail(self, job_id: UUID, limit: int) -> list[str]:
         """The last log lines, oldest first."""

@@ -10,6 +10,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from functions.errors import Unavailable
+from infra.postgres.failures import FailuresTable
 from infra.postgres.jobs import JobsTable
 from infra.postgres.ledger import LedgerTable
 from infra.postgres.outbox import OutboxTable
@@ -27,6 +28,7 @@ class PostgresTransaction:
         self.ledger = LedgerTable(connection)
         self.ledger.default_limit_cents = default_limit_cents
         self.outbox = OutboxTable(connection)
+        self.failures = FailuresTable(connection)
         self.deliveries = DeliveriesTable(connection)
         self.audit = AuditTable(connection)
 

@@ -133,7 +133,7 @@ def test_a_failed_job_says_why_and_is_taken_up_again(stage: Stage) -> None:
     stage.post()
     card = stage.card()
     assert "packing the adapter needs 40 MB" in words(card)
-    assert "training is not repeated" in words(card)
+    assert "It goes on from its last checkpoint" in words(card)
     for _ in range(2):
         stage.elena.click(card, ACTION_RETRY)
     stage.elena.wait_message(CHANNEL, lambda m: "goes on from its last checkpoint" in m["text"])

@@ -7,8 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from functions import catalog
+from functions.diagnosis import diagnose, memory_needs
+from functions.model.diagnosis import FailureHistory, SuggestionRecord
 from functions.model.estimate import Estimate, MemoryNeed, Span
-from functions.model.events import Failed, HeldOut, Metrics, PerplexityMeasured, Planned, Stage
+from functions.model.events import Failed, FailedRecord, HeldOut, Metrics, PerplexityMeasured, Planned, Stage
 from functions.model.job import Artifact, Configuration, Job, JobChoice, PresetRecord
 from functions.model.money import BudgetStatus
 from functions.model.people import Person, Role
@@ -298,6 +300,24 @@ FAILURE = Failed(
 )
 
 
+def diagnosed(view: CardView, **tried: tuple[int, int]) -> CardView:
+    """The failed card with its diagnosis; `tried` gives (worked, tried) of a fix's key."""
+    file = training_file()
+    history = FailureHistory(
+        suggestions={key: SuggestionRecord(tried=number, worked=worked) for key, (worked, number) in tried.items()}
+    )
+    need = memory_needs(file, machine_bytes=24 * GIB)
+    told = diagnose(view.job, file=file, memory_need=need, history=history)
+    return view.model_copy(update={"diagnosis": told})
+
+
+def too_large() -> Configuration:
+    """Balanced with a batch that does not fit."""
+    base = configuration()
+    settings = base.hyperparameters.model_copy(update={"batch_size": 8, "gradient_accumulation_steps": 1, "rank": 32})
+    return base.model_copy(update={"hyperparameters": settings})
+
+
 def failed_card(**changes: Any) -> CardView:
     """Out of memory at step 12."""
     values: dict[str, Any] = {
@@ -310,6 +330,7 @@ def failed_card(**changes: Any) -> CardView:
             interruptions=(),
             metrics=METRICS.model_copy(update={"step": 12, "epoch": 0.02}),
         ),
+        "configuration": too_large(),
         "fraction": 0.1,
         "elapsed_seconds": 360.0,
         "remaining_seconds": None,
@@ -318,7 +339,41 @@ def failed_card(**changes: Any) -> CardView:
         "spent_cents": 40,
         "can_retry": True,
     }
-    return card(**{**values, **changes})
+    return diagnosed(card(**{**values, **changes}), smaller_batch=(19, 20))
+
+
+def _failed_with(failure: Failed) -> CardView:
+    view = failed_card()
+    progress = view.job.progress.model_copy(update={"failure": failure})
+    return diagnosed(view.model_copy(update={"job": view.job.model_copy(update={"progress": progress})}))
+
+
+def dataset_card() -> CardView:
+    """A record that cannot be trained on."""
+    record = FailedRecord(
+        line=47,
+        conversation_id="conv_abc123",
+        field="messages.3.content",
+        problem="It should be a text, and is a number.",
+        sample='{"role": "assistant", "content": 17, "trainable": true}',
+        persona="anxious_investor",
+        topic="Tax Strategies",
+    )
+    return _failed_with(Failed(code="dataset_format", what="A record cannot be trained on.", step=0, record=record))
+
+
+def unknown_card() -> CardView:
+    """Something unforeseen."""
+    return _failed_with(
+        Failed(
+            code="unknown",
+            what="Something unforeseen stopped the training (reference 7f3k9a2b).",
+            why="ZeroDivisionError: division by zero",
+            step=12,
+            reference="7f3k9a2b",
+            log_tail=("step 11 loss 1.203", "step 12 loss 1.187", "ZeroDivisionError: division by zero"),
+        )
+    )
 
 
 def presets(base_model: str = "llama-3-70b") -> tuple[PresetOption, ...]:

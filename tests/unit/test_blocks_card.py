@@ -12,6 +12,7 @@ from blocks.card import ACTION_DETAILS, ACTION_DOWNLOAD, ACTION_REPORT, ACTION_R
 from blocks.datasets import ADD_FILE_ACTION, add_form, file_list, import_report
 from blocks.download import download_message
 from blocks.errors import error_blocks, unexpected_blocks
+from blocks.failure import ACTION_RETRY_FIX, best_fix, change_lines
 from blocks.help import help_message
 from blocks.home import home_view
 from blocks.jobs import job_details, job_list
@@ -95,12 +96,41 @@ def test_a_completed_run_is_ready_to_download() -> None:
 def test_a_failed_run_says_what_why_and_what_to_do() -> None:
     _, blocks = job_card(views.failed_card())
     shown = _texts(blocks)
-    assert shown.splitlines()[1] == "The job needs more memory than the machine has."
+    assert shown.splitlines()[1] == "Out of GPU memory at step 12."
+    assert "This run needs about 94 GB; the H100 has 80 GB." in shown
     assert "Stopped at step 12 of 2,000, 6 min in, $0.40 spent" in shown
-    assert "1. Set the batch size to 1" in shown
+    assert "1. *Batch 4, accumulate 2*  The same result, a little slower. Needs about 70 GB of 80 GB." in shown
+    assert "It worked 19 of 20 times." in shown
     assert "No checkpoint was saved yet" in shown
-    assert _actions(blocks) == [ACTION_RETRY, ACTION_DETAILS]
+    assert _actions(blocks) == [ACTION_RETRY_FIX, ACTION_RETRY, ACTION_DETAILS]
+    best, again, _ = blocks[-1]["elements"]
+    assert (best["text"]["text"], best["style"]) == ("Retry: batch 4, accumulate 2", "primary")
+    assert best["value"] == f"{views.JOB_ID}:smaller_batch"
+    assert (again["text"]["text"], again["value"], "style" in again) == ("Try again", str(views.JOB_ID), False)
     assert _actions(job_card(views.failed_card(can_retry=False))[1]) == [ACTION_DETAILS]
+
+
+def test_a_broken_record_is_shown_and_not_tried_again() -> None:
+    _, blocks = job_card(views.dataset_card())
+    shown = _texts(blocks)
+    assert shown.splitlines()[1] == "Conversation conv_abc123 cannot be trained on (line 47, field messages.3.content)."
+    assert '"content": 17' in shown
+    assert "1. *Mend the record and add the file again*" in shown
+    assert _actions(blocks) == [ACTION_DETAILS]
+
+
+def test_an_unforeseen_failure_shows_its_reference_and_the_last_lines() -> None:
+    _, blocks = job_card(views.unknown_card())
+    shown = _texts(blocks)
+    assert "give this reference: `7f3k9a2b`" in shown
+    assert "ZeroDivisionError: division by zero\n```" in shown
+    assert _actions(blocks) == [ACTION_RETRY, ACTION_DETAILS]
+
+
+def test_a_fix_is_shown_as_what_it_changes() -> None:
+    fix = best_fix(views.failed_card().diagnosis)
+    assert fix is not None
+    assert change_lines(fix) == ["Batch 8 → 4", "Accumulate 1 → 2"]
 
 
 def test_what_a_failure_costs_in_steps_is_told_exactly() -> None:

@@ -28,6 +28,8 @@ def _card(view: Any) -> dict[str, Any]:
         ("card-training", _card(views.card())),
         ("card-completed", _card(views.completed_card())),
         ("card-failed", _card(views.failed_card())),
+        ("card-failed-dataset", _card(views.dataset_card())),
+        ("card-failed-unknown", _card(views.unknown_card())),
         ("train-form", train_form(views.form_view(), metadata='{"key": "k"}')),
         ("train-form-empty", train_form(views.empty_form_view(), metadata='{"key": "k"}')),
         ("review", review(views.review_view(), metadata='{"key": "k"}')),
