@@ -8,7 +8,8 @@ from uuid import UUID
 from functions import catalog
 from functions.budget import budget_status
 from functions.errors import InvalidInput, NotEligible, NotFound
-from functions.estimate import estimate_run
+from functions.estimate import History, estimate_run
+from functions.history import team_history
 from functions.memory import memory_need
 from functions.model.catalog import BaseModelCard, Tier
 from functions.model.estimate import Estimate, MemoryNeed
@@ -27,7 +28,6 @@ from functions.names import (
 from functions.ports import TRAINING_FILES, Files, Transaction
 from functions.training_files import default_preset, eligibility
 
-HISTORY_RUNS = 20
 _HIGH_COST_CENTS = 100_00
 _LONG_SECONDS = 24 * 3600
 COMMON_TAGS = ("experiment", "production", "client-delivery", "test", "poc")
@@ -211,14 +211,20 @@ def require_eligible(option: FileOption) -> None:
 
 def quote(tx: Transaction, *, team_id: str, file: TrainingFile, choice: JobChoice, now: datetime) -> Estimate:
     """The estimate of a complete choice, from the team's own history where there is any."""
+    return quote_from(team_history(tx, team_id=team_id, now=now), file=file, choice=choice, now=now)
+
+
+def quote_from(history: History, *, file: TrainingFile, choice: JobChoice, now: datetime) -> Estimate:
+    """The estimate of a complete choice from history that was gathered before."""
     configuration = configuration_of(choice)
     return estimate_run(
         stats=file.stats,
         model=catalog.base_model(configuration.base_model),
         tier=catalog.tier(configuration.tier),
         settings=configuration.hyperparameters,
+        preset=configuration.preset,
         held_out_fraction=configuration.held_out_fraction,
-        history=tx.jobs.finished_runs(team_id, configuration.tier, configuration.base_model, HISTORY_RUNS),
+        history=history,
         now=now,
     )
 
