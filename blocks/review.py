@@ -49,7 +49,7 @@ def review(view: ReviewView, *, metadata: str) -> View:
         section(_machine(view)),
         divider(),
         section(_cost(view)),
-        context(f"{panel.basis(view.estimate)} {panel.memory_line(view.memory)}"),
+        context(_small_print(view)),
         *_documentation(view.choice),
         _checklist(view.estimate, view.tier.key),
     ]
@@ -140,6 +140,12 @@ def _cost(view: ReviewView) -> str:
         lines.append(f"With this run's upper estimate: {money(after)}{of_it}")
     else:
         lines.append(panel.budget_after(budget, estimate))
+    return "\n".join(line for line in lines if line)
+
+
+def _small_print(view: ReviewView) -> str:
+    preset, estimate = view.preset.preset.name, view.estimate
+    lines = [panel.completion(estimate), panel.basis(estimate, preset), panel.memory_line(view.memory)]
     return "\n".join(line for line in lines if line)
 
 

@@ -209,13 +209,16 @@ def _estimate(view: TrainFormView) -> list[Block]:
         return []
     arrow = panel.change(estimate, view.previous_cents)
     first = [panel.headline(estimate, tier) + (f"  ·  {arrow}" if arrow else ""), panel.breakdown(estimate, tier)]
-    small = [panel.basis(estimate), panel.budget_after(view.budget, estimate)]
+    preset = next((item.preset.name for item in view.presets if item.preset.key == view.choice.preset), "")
+    small = [panel.completion(estimate), panel.basis(estimate, preset), panel.budget_after(view.budget, estimate)]
     if view.memory is not None:
         small.append(panel.memory_line(view.memory))
+    beside = [panel.comparison(view.alternatives), panel.tips(view.tips)]
     return [
         divider(),
         section("\n".join(first)),
-        context("\n".join(small)),
+        context("\n".join(line for line in small if line)),
+        *(context(text) for text in beside if text),
         *warning_block(view.warnings),
         divider(),
     ]

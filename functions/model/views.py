@@ -49,6 +49,25 @@ class PresetOption(_View):
     record: PresetRecord
 
 
+class Alternative(_View):
+    """Another choice of preset or tier beside the chosen one, with its estimate."""
+
+    preset: str
+    tier: str
+    other_tier: bool
+    chosen: bool
+    estimate: Estimate
+    fits: bool
+
+
+class SavingTip(_View):
+    """What would make the run cheaper: the expected saving in cents, and as a share of the expected cost."""
+
+    text: str
+    saved_cents: int
+    share: float
+
+
 class TrainFormView(_View):
     """The /train modal. What is None waits for an earlier choice.
 
@@ -73,6 +92,8 @@ class TrainFormView(_View):
     suggested_name: str
     revision: str
     preset_is_default: bool = False
+    alternatives: tuple[Alternative, ...] = ()
+    tips: tuple[SavingTip, ...] = ()
 
 
 class ReviewView(_View):
@@ -89,6 +110,8 @@ class ReviewView(_View):
     budget: BudgetStatus
     warnings: tuple[str, ...]
     within_budget: bool
+    alternatives: tuple[Alternative, ...] = ()
+    tips: tuple[SavingTip, ...] = ()
 
 
 class JobLine(_View):

@@ -23,6 +23,7 @@ from functions.model.training_file import (
     TrainingFileStats,
 )
 from functions.model.views import (
+    Alternative,
     CardView,
     FileListView,
     FileOption,
@@ -34,6 +35,7 @@ from functions.model.views import (
     MetricPoint,
     PresetOption,
     ReviewView,
+    SavingTip,
     TrainFormView,
 )
 
@@ -100,7 +102,8 @@ def estimate(**changes: Any) -> Estimate:
         "cents_low": 45_20,
         "cents_expected": 49_10,
         "cents_high": 54_60,
-        "gpu_cents": 47_10,
+        "gpu_cents": 45_60,
+        "evaluation_cents": 1_50,
         "interruption_cents": 1_98,
         "storage_cents": 2,
         "tokens": 1_152_504,
@@ -108,6 +111,7 @@ def estimate(**changes: Any) -> Estimate:
         "tokens_per_second": 900.0,
         "history_jobs": 34,
         "past_error": 0.09,
+        "past_runs": 12,
         "source": "34 finished runs like this one",
         "made_at": NOW,
     }
@@ -381,8 +385,34 @@ def form_view(**changes: Any) -> TrainFormView:
         "tags_known": ("experiment", "production", "client-delivery", "test", "poc"),
         "suggested_name": "Elena Morales Financial - Balanced - 2026-12-16",
         "revision": f"{FILE_ID}:balanced",
+        "alternatives": alternatives(),
+        "tips": TIPS,
     }
     return TrainFormView(**{**values, **changes})
+
+
+def alternatives() -> tuple[Alternative, ...]:
+    """The three presets on an H100."""
+    prices = {"Conservative": (24_60, 22_000), "Balanced": (49_10, 44_600), "Aggressive": (78_20, 71_000)}
+    return tuple(
+        Alternative(
+            preset=name,
+            tier="H100, preemptible",
+            other_tier=False,
+            chosen=name == "Balanced",
+            estimate=estimate(
+                cents_expected=cents, seconds=Span(low=seconds * 0.9, expected=seconds, high=seconds * 1.1)
+            ),
+            fits=name != "Aggressive",
+        )
+        for name, (cents, seconds) in prices.items()
+    )
+
+
+TIPS = (
+    SavingTip(text="Conservative as the preset", saved_cents=24_50, share=0.499),
+    SavingTip(text="2 instead of 3 epochs (stop after 98 steps)", saved_cents=15_30, share=0.31),
+)
 
 
 def empty_form_view(**changes: Any) -> TrainFormView:
@@ -397,6 +427,8 @@ def empty_form_view(**changes: Any) -> TrainFormView:
         "previous_cents": None,
         "suggested_name": "",
         "revision": "",
+        "alternatives": (),
+        "tips": (),
     }
     return form_view(**{**values, **changes})
 
@@ -415,6 +447,8 @@ def review_view(**changes: Any) -> ReviewView:
         "budget": BUDGET,
         "warnings": (),
         "within_budget": True,
+        "alternatives": alternatives(),
+        "tips": TIPS,
     }
     return ReviewView(**{**values, **changes})
 
