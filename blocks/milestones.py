@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from blocks.run_words import cause_words, spent, state_name, verdict
+from blocks.spend_words import spend_alert
 from blocks.text import MessageParts, clip, image, safe, section
 from blocks.units import count, decimal, duration, percent, trend
 from functions.model.job import MAX_RECOVERIES
@@ -136,4 +137,5 @@ _WORDS: dict[Notice, Callable[[CardView, Data], str]] = {
     Notice.COMPLETED: _completed,
     Notice.FAILED: _failed,
     Notice.CANCELLED: _cancelled,
+    Notice.SPEND: spend_alert,
 }

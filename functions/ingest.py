@@ -15,6 +15,7 @@ from functions.model.progress import Progress
 from functions.model.states import TERMINAL, JobState
 from functions.ports import Clock, Database, Transaction
 from functions.progress import advance, next_state
+from functions.spend_watch import watch_spend
 
 _ENDED = {
     JobState.COMPLETED: Notice.COMPLETED,
@@ -67,6 +68,7 @@ def _apply(tx: Transaction, job: Job, attempt: int, events: list[Event], now: da
     moved = job.model_copy(update={"progress": progress, "started_at": started_at})
     if state is not job.state:
         moved = move(tx, job=moved, state=state, now=now)
+    watch_spend(tx, job=moved, now=now)
     tx.outbox.put(job=moved, notice=Notice.CARD, key="", at=now, data={})
     return moved
 

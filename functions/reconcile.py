@@ -18,6 +18,8 @@ from functions.model.signing import job_token
 from functions.model.states import RUNNING, JobState
 from functions.ports import TRAINING_FILES, CallState, Clock, Compute, Database, Files, Transaction
 from functions.progress import interrupted
+from functions.spend import band_reached
+from functions.spend_watch import watch_spend
 
 log = logging.getLogger(__name__)
 
@@ -143,12 +145,20 @@ class Reconciler:
         call = self._compute.poll(attempt.call_id)
         heard = attempt.last_event_at or attempt.launched_at
         if call.running and self._clock() - heard <= SILENCE:
+            self._watch_spend(job, attempt)
             self._keep_fresh(job, heard)
             return
         if call.running:
             self._compute.cancel(attempt.call_id)
             call = CallState(running=False, note=f"no sign of life for {SILENCE.seconds // 60} minutes")
         self._lost(job.id, job.attempt, call)
+
+    def _watch_spend(self, job: Job, attempt: Attempt) -> None:
+        """A job that says nothing goes on costing money."""
+        now = self._clock()
+        if band_reached(job, now=now, running_since=attempt.launched_at) is not None:
+            with self._db.transaction() as tx:
+                watch_spend(tx, job=job, now=now)
 
     def _keep_fresh(self, job: Job, heard: datetime) -> None:
         """Have the card drawn anew while a job is busy without a word: time and money go on."""

@@ -20,6 +20,7 @@ class Notice(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    SPEND = "spend"
 
 
 class OutboxMessage(BaseModel):

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from pydantic import BaseModel, ConfigDict
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True)
+
+
+class Advice(StrEnum):
+    """What to do about a projection."""
+
+    NOTHING = "nothing"
+    WATCH = "watch"
+    LET_FINISH = "let_finish"
+    CONSIDER_CANCELLING = "consider_cancelling"
 
 
 class Spend(_Record):

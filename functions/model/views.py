@@ -12,6 +12,7 @@ from functions.model.job import Artifact, Configuration, Job, JobChoice, PresetR
 from functions.model.job_spec import Hyperparameters
 from functions.model.money import BudgetStatus
 from functions.model.people import Person
+from functions.model.spend import Advice, Projection, Spend, TrackRecord
 from functions.model.training_file import TrainingFile
 
 
@@ -20,7 +21,10 @@ class _View(BaseModel):
 
 
 class CardView(_View):
-    """A job's card. `done_at` is the expected end; `projected_cents` the expected final cost."""
+    """A job's card. `done_at` is the expected end; `projected_cents` the expected final cost.
+
+    `projection` has its range, `track_record` how such projections did, `advice` what follows from it.
+    """
 
     job: Job
     now: datetime
@@ -32,6 +36,10 @@ class CardView(_View):
     projected_cents: int | None
     artifact: Artifact | None
     can_retry: bool
+    spend: Spend | None = None
+    projection: Projection | None = None
+    track_record: TrackRecord | None = None
+    advice: Advice = Advice.NOTHING
 
 
 class FileOption(_View):

@@ -13,6 +13,7 @@ from functions.model.job import Artifact, Configuration, Job, JobChoice, PresetR
 from functions.model.money import BudgetStatus
 from functions.model.people import Person, Role
 from functions.model.progress import Interruption, Progress, StageProgress
+from functions.model.spend import Projection, Spend, TrackRecord
 from functions.model.states import JobState
 from functions.model.training_file import (
     EnrichmentStatus,
@@ -261,6 +262,9 @@ def card(**changes: Any) -> CardView:
         "projected_cents": 47_32,
         "artifact": None,
         "can_retry": False,
+        "spend": Spend(total_cents=22_18, interruption_cents=59),
+        "projection": Projection(spent_cents=22_18, best_cents=46_10, expected_cents=47_32, worst_cents=52_40),
+        "track_record": TrackRecord(progress=50, runs=8, mean_error=0.06, in_range=7),
     }
     return CardView(**{**values, **changes})
 
@@ -283,6 +287,8 @@ def completed_card(**changes: Any) -> CardView:
         "remaining_seconds": None,
         "done_at": None,
         "projected_cents": None,
+        "projection": None,
+        "track_record": None,
         "spent_cents": 48_91,
     }
     return card(**{**values, **changes})
@@ -319,6 +325,8 @@ def failed_card(**changes: Any) -> CardView:
         "remaining_seconds": None,
         "done_at": None,
         "projected_cents": None,
+        "projection": None,
+        "track_record": None,
         "spent_cents": 40,
         "can_retry": True,
     }
