@@ -24,10 +24,10 @@ _LEAST_SPREAD, _MOST_SPREAD = 0.04, 0.6
 _HALF_LIFE_RUNS = 12
 # One standard deviation, in natural logarithms, by which a prior may be off: as a whole, for a tier, for a model;
 # and by how much speed may change with e times the tokens, the length, the batch.
-_WHOLE, _TIER, _MODEL = 0.25, 0.15, 0.2
+_WHOLE, _TIER, _MODEL = 0.2, 0.1, 0.15
 _TOKENS, _LENGTH, _BATCH = 0.05, 0.1, 0.15
 _STAGES_LOOSER = 2.0  # fixed stages are known less well than speed
-_SPEED_NOISE, _STAGES_NOISE = 0.06, 0.2
+_SPEED_NOISE, _STAGES_NOISE = 0.1, 0.2
 # A longer run never takes less time: together these stay below one.
 _SLOPE_LIMIT = 0.4
 _MOST_LOG = 3.0

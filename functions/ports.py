@@ -21,7 +21,7 @@ from functions.model.progress import Progress
 from functions.model.spend import Projection, TrackRecord
 from functions.model.states import JobState
 from functions.model.training_file import TrainingFile
-from functions.model.views import MetricPoint
+from functions.model.views import MetricPoint, QuoteView
 
 TRAINING_FILES = "training-files"
 MODEL_ARTIFACTS = "model-artifacts"
@@ -404,4 +404,8 @@ class Pictures(Protocol):
 
     def run_report(self, job: Job, points: Sequence[MetricPoint]) -> bytes:
         """The run's report, made to be shown to a client, as PDF."""
+        ...
+
+    def quote(self, quote: QuoteView) -> bytes:
+        """An estimate as a PDF of one page."""
         ...

@@ -122,6 +122,16 @@ class ReviewView(_View):
     tips: tuple[SavingTip, ...] = ()
 
 
+class QuoteView(_View):
+    """An estimate as a document. `asked_by` is a person's name; `reference` stands in the audit log too."""
+
+    review: ReviewView
+    asked_by: str
+    reference: str
+    made_at: datetime
+    valid_until: datetime
+
+
 class JobLine(_View):
     """A job in a list. `fraction` is 0 to 1."""
 

@@ -35,6 +35,7 @@ from functions.model.views import (
     JobListView,
     MetricPoint,
     PresetOption,
+    QuoteView,
     ReviewView,
     SavingTip,
     TrainFormView,
@@ -409,7 +410,10 @@ def alternatives() -> tuple[Alternative, ...]:
             other_tier=False,
             chosen=name == "Balanced",
             estimate=estimate(
-                cents_expected=cents, seconds=Span(low=seconds * 0.9, expected=seconds, high=seconds * 1.1)
+                cents_low=cents * 92 // 100,
+                cents_expected=cents,
+                cents_high=cents * 111 // 100,
+                seconds=Span(low=seconds * 0.9, expected=seconds, high=seconds * 1.1),
             ),
             fits=name != "Aggressive",
         )
@@ -515,3 +519,15 @@ def import_view(**changes: Any) -> ImportReport:
 def file_list_view(*reasons: str) -> FileListView:
     """`/datasets` with one file."""
     return FileListView(files=(FileOption(file=training_file(), reasons=reasons),), may_import=True)
+
+
+def quote(**changes: Any) -> QuoteView:
+    """The review as a document."""
+    values: dict[str, Any] = {
+        "review": review_view(),
+        "asked_by": "Elena Morales",
+        "reference": "5F3A9C21-2612161705",
+        "made_at": NOW,
+        "valid_until": NOW + timedelta(days=7),
+    }
+    return QuoteView(**{**values, **changes})
