@@ -31,8 +31,8 @@ def title(quote: QuoteView) -> str:
 def about(quote: QuoteView) -> str:
     """Client, project and description, as far as they were given."""
     choice = quote.review.choice
-    line = " · ".join(text for text in (visible(choice.client, 60), visible(choice.project, 60)) if text)
-    description = visible(choice.description, 160)
+    line = " · ".join(text for text in (visible(choice.client, 50), visible(choice.project, 50)) if text)
+    description = visible(choice.description, 120)
     return f"{line} – {description}" if line and description else line or description
 
 
@@ -164,7 +164,7 @@ def _accuracy(quote: QuoteView, preset: str) -> str:
 
 def asked(quote: QuoteView) -> str:
     """Who asked, and when."""
-    return f"Asked for by {visible(quote.asked_by, 60) or 'unknown'} on {moment(quote.made_at)}"
+    return f"Asked for by {visible(quote.asked_by, 40) or 'unknown'} on {moment(quote.made_at)}"
 
 
 def valid(quote: QuoteView) -> str:

@@ -48,6 +48,7 @@ class Foretold:
     high: float
     actual: float
     learned: bool
+    odd: bool
 
     @property
     def inside(self) -> bool:
@@ -71,7 +72,8 @@ def backtest(truth: Truth, *, seed: int, runs: int) -> list[Foretold]:
         expected = seconds + expected_loss_seconds(seconds, preemptible=True, record=record)
         low = expected / (1 + predicted.spread) if predicted.learned else expected * (1 - predicted.spread)
         run, losses = _happens(work, truth, number, chance, expected)
-        told.append(Foretold(expected, low, expected * (1 + predicted.spread), run.actual_seconds, predicted.learned))
+        high = expected * (1 + predicted.spread)
+        told.append(Foretold(expected, low, high, run.actual_seconds, predicted.learned, _is_odd(truth, number)))
         history.append(run)
         record = InterruptionRecord(
             billed_hours=record.billed_hours + run.actual_seconds / 3600,
@@ -80,6 +82,10 @@ def backtest(truth: Truth, *, seed: int, runs: int) -> list[Foretold]:
             recovery_seconds=record.recovery_seconds + run.lost_seconds,
         )
     return told
+
+
+def _is_odd(truth: Truth, number: int) -> bool:
+    return bool(truth.outlier_every) and number % truth.outlier_every == truth.outlier_every - 3
 
 
 def _workload(chance: np.random.Generator) -> Workload:
@@ -101,7 +107,7 @@ def _happens(
     effect = truth.length_slope * math.log(work.mean_length / 1000) + truth.batch_slope * math.log(work.batch_size / 2)
     speed = prior.train_tokens_per_second * truth.speed * math.exp(effect + truth.drift * number)
     speed *= math.exp(chance.normal(0, truth.noise))
-    if truth.outlier_every and number % truth.outlier_every == truth.outlier_every - 3:
+    if _is_odd(truth, number):
         speed /= 3
     stages = prior_stages_seconds(prior, work) * truth.stages * math.exp(chance.normal(0, truth.stages_noise))
     seconds = stages + work.tokens / speed

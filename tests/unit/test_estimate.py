@@ -78,11 +78,22 @@ def test_without_history_it_is_the_prior_and_fifteen_percent() -> None:
     assert (estimate.history_jobs, estimate.past_error, estimate.algorithm) == (0, None, ALGORITHM)
 
 
-def test_one_run_moves_it_part_of_the_way_and_many_almost_all() -> None:
-    speeds = [quoted(history=past(*[finished(faster=0.6)] * runs)).tokens_per_second for runs in (0, 1, 3, 20)]
+def speed_after(runs: int, faster: float) -> float:
+    """Times the prior's speed."""
+    return quoted(history=past(*[finished(faster=faster)] * runs)).tokens_per_second / 8000
+
+
+def test_every_run_brings_it_nearer_to_the_truth() -> None:
+    speeds = [speed_after(runs, 0.6) for runs in (0, 1, 3, 20)]
     assert speeds == sorted(speeds, reverse=True)
-    assert speeds[0] > speeds[1] > 0.65 * 8000
-    assert speeds[3] == pytest.approx(0.6 * 8000, rel=0.04)
+    assert speeds[0] == 1
+    assert 0.615 < speeds[1] < 0.7
+    assert speeds[3] == pytest.approx(0.6, rel=0.01)
+
+
+def test_a_single_absurd_run_is_doubted_until_a_second_one_says_the_same() -> None:
+    assert speed_after(1, 0.2) > 0.75
+    assert speed_after(2, 0.2) < 0.25
 
 
 def test_one_absurd_run_among_good_ones_changes_little() -> None:
@@ -98,14 +109,13 @@ def test_newer_runs_count_more() -> None:
 
 
 def test_runs_on_another_machine_teach_a_little_and_do_not_count_as_like_this_one() -> None:
-    other = [finished(faster=0.7)] * 10
-    elsewhere = [
-        run.model_copy(update={"workload": run.workload.model_copy(update={"tier": "local"})}) for run in other
-    ]
-    model = {"base_model": "smollm2-135m"}
-    local = [run.model_copy(update={"workload": run.workload.model_copy(update=model)}) for run in elsewhere]
-    estimate = quoted(history=past(*local))
+    other = finished(faster=0.7)
+    work = other.workload.model_copy(update={"tier": "local", "base_model": "smollm2-135m"})
+    speed = prior_of(work).train_tokens_per_second * 0.7
+    elsewhere = other.model_copy(update={"workload": work, "tokens_per_second": speed, "actual_seconds": 40_000.0})
+    estimate = quoted(history=past(*[elsewhere] * 10))
     assert estimate.history_jobs == 0
+    assert 0.7 * 8000 < estimate.tokens_per_second < 0.95 * 8000
     assert estimate.seconds.high == pytest.approx(estimate.seconds.expected * 1.15)
 
 
