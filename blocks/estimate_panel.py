@@ -8,6 +8,7 @@ from datetime import timedelta
 from blocks.text import clip, one_line, safe, verbatim
 from blocks.units import (
     count,
+    duration,
     duration_range,
     memory,
     memory_of,
@@ -21,7 +22,7 @@ from blocks.units import (
     when,
 )
 from functions.model.catalog import Tier
-from functions.model.estimate import Estimate, MemoryNeed
+from functions.model.estimate import Estimate, InterruptionRecord, MemoryNeed
 from functions.model.job import PresetRecord
 from functions.model.job_spec import Hyperparameters
 from functions.model.money import BudgetStatus, dollars
@@ -82,6 +83,18 @@ def accuracy(estimate: Estimate, preset: str) -> str:
         return f"Past estimates for {name}: no history yet."
     runs = count(estimate.past_runs, "run")
     return f"Past estimates for {name} were within ±{share(estimate.past_error)} on average ({runs} in 90 days)."
+
+
+def reliability(record: InterruptionRecord) -> str:
+    """`Last 90 days: 19 of 20 runs completed, 3 were interrupted; a recovery took 9 min on average.`"""
+    said = f"Last 90 days: {record.completed:,} of {count(record.runs, 'run')} completed"
+    if not record.interrupted_runs:
+        return f"{said}, none was interrupted."
+    were = "was" if record.interrupted_runs == 1 else "were"
+    each = ""
+    if record.recoveries > 0:
+        each = f"; a recovery took {duration(record.recovery_seconds / record.recoveries)} on average"
+    return f"{said}, {record.interrupted_runs:,} {were} interrupted{each}."
 
 
 def completion(estimate: Estimate) -> str:

@@ -181,6 +181,8 @@ def _tier_input(view: TrainFormView) -> list[Block]:
         blocks.append(input_block(ACTION_TIER, "Where to train", element, dispatch=True))
     chosen = next((tier for tier in offered if tier.key == view.choice.tier), None)
     notes = [safe(chosen.explanation, 300)] if chosen else []
+    if chosen and view.tier_record:
+        notes.append(panel.reliability(view.tier_record))
     notes += [f"~{safe(tier.name, 60)}~  {safe(tier.explanation, 300)}" for tier in view.tiers if not tier.offered]
     return [*blocks, context(bounded(notes, 1900))] if notes else blocks
 

@@ -13,7 +13,7 @@ from functions.estimate import History, estimate_run
 from functions.history import team_history
 from functions.memory import memory_need
 from functions.model.catalog import BaseModelCard
-from functions.model.estimate import Estimate, MemoryNeed
+from functions.model.estimate import Estimate, InterruptionRecord, MemoryNeed
 from functions.model.job import Configuration, JobChoice, PresetRecord
 from functions.model.money import BudgetStatus, dollars
 from functions.model.training_file import TrainingFile
@@ -107,10 +107,12 @@ def train_form(
     memory: MemoryNeed | None = None
     beside: tuple[Alternative, ...] = ()
     tips: tuple[SavingTip, ...] = ()
+    record: InterruptionRecord | None = None
     if file is not None:
         memory = _memory(choice, file.file)
         history = team_history(tx, team_id=team_id, now=now)
         expected = quote_from(history, file=file.file, choice=choice, now=now)
+        record = history.interruptions.get(choice.tier)
         beside, tips = _compared(history, file=file.file, choice=choice, provider=provider, now=now)
     return TrainFormView(
         choice=choice,
@@ -131,6 +133,7 @@ def train_form(
         preset_is_default=preset_is_default,
         alternatives=beside,
         tips=tips,
+        tier_record=record,
     )
 
 

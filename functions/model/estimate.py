@@ -52,8 +52,14 @@ class FinishedRun(_Record):
 
 
 class InterruptionRecord(_Record):
-    """How often a tier's machines were lost: interruptions in so many billed hours, and what the recoveries took."""
+    """How often a tier's machines were lost: interruptions in so many billed hours, and what the recoveries took.
 
+    `runs` ended on the tier, `completed` of them well; `interrupted_runs` were interrupted at least once.
+    """
+
+    runs: int = 0
+    completed: int = 0
+    interrupted_runs: int = 0
     billed_hours: float = 0.0
     interruptions: int = 0
     recoveries: int = 0

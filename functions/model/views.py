@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict
 
 from functions.model.catalog import BaseModelCard, Preset, Tier
-from functions.model.estimate import Estimate, MemoryNeed
+from functions.model.estimate import Estimate, InterruptionRecord, MemoryNeed
 from functions.model.job import Artifact, Configuration, Job, JobChoice, PresetRecord
 from functions.model.job_spec import Hyperparameters
 from functions.model.money import BudgetStatus
@@ -81,7 +81,8 @@ class TrainFormView(_View):
 
     `previous_cents` is the expected cost before the last change, for the arrow; `revision` changes
     whenever pre-filled inputs must take new values; `budget_after_cents` is what would be left.
-    `preset_is_default` tells that nobody chose the preset: it follows the file.
+    `preset_is_default` tells that nobody chose the preset: it follows the file. `tier_record` is how runs did on the
+    chosen tier in the last 90 days.
     """
 
     choice: JobChoice
@@ -102,6 +103,7 @@ class TrainFormView(_View):
     preset_is_default: bool = False
     alternatives: tuple[Alternative, ...] = ()
     tips: tuple[SavingTip, ...] = ()
+    tier_record: InterruptionRecord | None = None
 
 
 class ReviewView(_View):

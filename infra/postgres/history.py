@@ -43,6 +43,8 @@ class HistoryTable(Table):
         """By tier: how often machines were lost in the team's ended jobs, however they ended."""
         rows = self._all(
             "select tier, sum(billed_seconds) / 3600 as billed_hours, sum(lost.interruptions)::int as interruptions,"
+            " count(*) as runs, count(*) filter (where status = 'completed') as completed,"
+            " count(*) filter (where lost.interruptions > 0) as interrupted_runs,"
             " sum(lost.recoveries)::int as recoveries, sum(lost.lost_seconds) as recovery_seconds"
             " from training_jobs j join job_interruptions lost on lost.job_id = j.id"
             " where team_id = %s and ended_at >= %s group by tier",

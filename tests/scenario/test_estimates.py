@@ -139,6 +139,7 @@ def test_what_is_learned_from_the_table_of_jobs(
         newest = tx.history.finished_runs(TEAM, 2)
         assert newest == runs[-2:]
         (record,) = tx.history.interruptions(TEAM, clock() - timedelta(days=90)).values()
+        assert (record.runs, record.completed, record.interrupted_runs) == (5, 5, 2)
         assert (record.interruptions, record.recoveries, record.recovery_seconds) == (2, 2, 1200)
         assert record.billed_hours == pytest.approx(sum(run.actual_seconds for run in runs) / 3600)
         accuracy = estimate_accuracy(tx, team_id=TEAM, now=clock())

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from functions import catalog
-from functions.model.estimate import Estimate, MemoryNeed, Span
+from functions.model.estimate import Estimate, InterruptionRecord, MemoryNeed, Span
 from functions.model.events import Failed, HeldOut, Metrics, PerplexityMeasured, Planned, Stage
 from functions.model.job import Artifact, Configuration, Job, JobChoice, PresetRecord
 from functions.model.money import BudgetStatus
@@ -396,6 +396,15 @@ def form_view(**changes: Any) -> TrainFormView:
         "revision": f"{FILE_ID}:balanced",
         "alternatives": alternatives(),
         "tips": TIPS,
+        "tier_record": InterruptionRecord(
+            runs=20,
+            completed=19,
+            interrupted_runs=3,
+            billed_hours=210,
+            interruptions=4,
+            recoveries=4,
+            recovery_seconds=2160,
+        ),
     }
     return TrainFormView(**{**values, **changes})
 
@@ -441,6 +450,7 @@ def empty_form_view(**changes: Any) -> TrainFormView:
         "revision": "",
         "alternatives": (),
         "tips": (),
+        "tier_record": None,
     }
     return form_view(**{**values, **changes})
 
