@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
-from blocks.text import safe
-from blocks.units import duration_range, memory, memory_of, money, money_range, percent, practice, rate, rough, share
+from collections.abc import Sequence
+from datetime import timedelta
+
+from blocks.text import clip, one_line, safe, verbatim
+from blocks.units import (
+    count,
+    duration,
+    duration_range,
+    memory,
+    memory_of,
+    money,
+    money_range,
+    percent,
+    practice,
+    rate,
+    rough,
+    share,
+    when,
+)
 from functions.model.catalog import Tier
-from functions.model.estimate import Estimate, MemoryNeed
+from functions.model.estimate import Estimate, InterruptionRecord, MemoryNeed
 from functions.model.job import PresetRecord
 from functions.model.job_spec import Hyperparameters
 from functions.model.money import BudgetStatus, dollars
+from functions.model.views import Alternative, SavingTip
+
+_NAME_WIDTH = 16
+_LONGEST_S = 30 * 24 * 3600
 
 
 def headline(estimate: Estimate, tier: Tier) -> str:
@@ -35,25 +56,72 @@ def change(estimate: Estimate, previous_cents: int | None) -> str:
 
 
 def breakdown(estimate: Estimate, tier: Tier) -> str:
-    """`GPU $5.53 · interruption buffer $0.24 · storage $0.02`."""
+    """`GPU $5.53 · evaluation $0.41 · interruption buffer $0.24 · storage $0.02`."""
     machine = "GPU" if tier.memory_bytes is not None else "Computing"
-    parts = [f"{machine} {dollars(estimate.gpu_cents)}"]
+    parts = [f"{machine} {dollars(estimate.gpu_cents)}", f"evaluation {dollars(estimate.evaluation_cents)}"]
     if tier.preemptible:
         parts.append(f"interruption buffer {dollars(estimate.interruption_cents)}")
     storage = dollars(estimate.storage_cents) if estimate.storage_cents else "under $0.01"
     return " · ".join([*parts, f"storage {storage}"])
 
 
-def basis(estimate: Estimate) -> str:
-    """What the estimate rests on, and how good such estimates were."""
+def basis(estimate: Estimate, preset: str) -> str:
+    """What the estimate rests on, and how good those of this preset were; `preset` is its name."""
     spread = _spread(estimate)
-    if not estimate.history_jobs:
+    if estimate.history_jobs:
+        rests = f"Rests on {count(estimate.history_jobs, 'finished run')} like this one; the range is ± {spread}."
+    else:
         source = safe(estimate.source.rstrip(". "), 200)
-        return f"No finished runs like this one yet, so the range is ± {spread}. Speed: {source}."
-    runs = "1 finished run" if estimate.history_jobs == 1 else f"{estimate.history_jobs:,} finished runs"
-    if estimate.past_error is None:
-        return f"Rests on {runs} like this one; the range is ± {spread}."
-    return f"Rests on {runs} like this one; past estimates were within {share(estimate.past_error)}."
+        rests = f"No finished runs like this one yet, so the range is ± {spread}. Speed: {source}."
+    return f"{rests} {accuracy(estimate, preset)}"
+
+
+def accuracy(estimate: Estimate, preset: str) -> str:
+    """`Past estimates for Balanced were within ±12 % (9 runs in 90 days).`, or that there is none yet."""
+    name = safe(preset, 60)
+    if estimate.past_error is None or not estimate.past_runs:
+        return f"Past estimates for {name}: no history yet."
+    runs = count(estimate.past_runs, "run")
+    return f"Past estimates for {name} were within ±{share(estimate.past_error)} on average ({runs} in 90 days)."
+
+
+def reliability(record: InterruptionRecord) -> str:
+    """`Last 90 days: 19 of 20 runs completed, 3 were interrupted; a recovery took 9 min on average.`"""
+    said = f"Last 90 days: {record.completed:,} of {count(record.runs, 'run')} completed"
+    if not record.interrupted_runs:
+        return f"{said}, none was interrupted."
+    were = "was" if record.interrupted_runs == 1 else "were"
+    each = ""
+    if record.recoveries > 0:
+        each = f"; a recovery took {duration(record.recovery_seconds / record.recoveries)} on average"
+    return f"{said}, {record.interrupted_runs:,} {were} interrupted{each}."
+
+
+def completion(estimate: Estimate) -> str:
+    """`Started now, it is done about Nov 21 at 3:40 PM.` in the reader's own time; empty where that is far away."""
+    if not 0 <= estimate.seconds.expected <= _LONGEST_S:
+        return ""
+    return f"Started now, it is done about {when(estimate.made_at + timedelta(seconds=estimate.seconds.expected))}."
+
+
+def comparison(alternatives: Sequence[Alternative]) -> str:
+    """The presets, and the other machines, as a small table of expected time and cost; empty where there is one."""
+    if len(alternatives) < 2:
+        return ""
+    return verbatim("\n".join(_compared(item) for item in alternatives[:8]), 900)
+
+
+def _compared(item: Alternative) -> str:
+    name = clip(one_line(item.tier if item.other_tier else item.preset), _NAME_WIDTH)
+    time, cost = rough(item.estimate.seconds.expected), dollars(item.estimate.cents_expected)
+    mark = "◂" if item.chosen else "" if item.fits else "does not fit"
+    return f"{name:<{_NAME_WIDTH}}{time:>10}{cost:>10} {mark}".rstrip()
+
+
+def tips(found: Sequence[SavingTip]) -> str:
+    """`To save: Conservative as the preset, $1.10 less (34 %) · …`; empty where nothing saves enough."""
+    parts = [f"{safe(tip.text, 120)}, {money(tip.saved_cents)} less ({share(tip.share)})" for tip in found[:5]]
+    return f"To save: {' · '.join(parts)}" if parts else ""
 
 
 def _spread(estimate: Estimate) -> str:

@@ -12,6 +12,7 @@ from blocks.failure import retry_buttons
 from blocks.job_rows import job_row
 from blocks.review import settings_line
 from blocks.run_words import STATE_NAMES, cause_words, spent
+from blocks.spend_words import breakdown, projected, track_record
 from blocks.text import (
     Block,
     View,
@@ -185,6 +186,7 @@ def _money_and_time(view: JobDetailsView) -> str:
     lines = [
         "*Cost and time*",
         f"{spent(card)}{so_far} at {price}; estimated {money_range(estimate.cents_low, estimate.cents_high)}",
+        *(line for line in (breakdown(card), projected(card), track_record(card)) if line),
         f"{duration(card.elapsed_seconds)}{so_far}{training}; estimated {rough(estimate.seconds.expected)}",
         f"Asked by {mention(job.created_by)}, {when(job.created_at)}",
     ]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from blocks.failure import best_fix
 from blocks.run_words import cause_words, checkpoint_words, problem_words, spent, state_name, verdict
+from blocks.spend_words import spend_alert
 from blocks.text import MessageParts, clip, image, mention, safe, section
 from blocks.units import count, decimal, duration, percent, trend
 from blocks.waiting import past_words
@@ -180,4 +181,5 @@ _WORDS: dict[Notice, Callable[[CardView, Data], str]] = {
     Notice.WAITING_FOR_GPU: _waiting_for_gpu,
     Notice.GPU_FOUND: _gpu_found,
     Notice.ALERT: _alert,
+    Notice.SPEND: spend_alert,
 }

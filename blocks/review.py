@@ -10,7 +10,9 @@ from blocks import file_facts as facts
 from blocks.text import (
     Block,
     View,
+    actions,
     bold,
+    button,
     channel,
     context,
     divider,
@@ -30,6 +32,7 @@ from functions.model.views import ReviewView
 TITLE = "Review and start"
 REVIEW_CALLBACK = "review_and_start"
 STARTED_CALLBACK = "run_started"
+ACTION_QUOTE = "download_estimate"
 CHECKLIST_BLOCK = "checklist"
 CHECKLIST_ACTION = "confirmed"
 CHECKED_CONFIGURATION = "configuration"
@@ -38,8 +41,8 @@ CHECKED_APPROVAL = "approval"
 _ALL = frozenset({CHECKED_CONFIGURATION, CHECKED_COST, CHECKED_APPROVAL})
 
 
-def review(view: ReviewView, *, metadata: str) -> View:
-    """The view that is pushed on top of the form."""
+def review(view: ReviewView, *, metadata: str, note: str = "") -> View:
+    """The view that is pushed on top of the form. `note` says how the download of the estimate went."""
     blocks = [
         section(f"{bold(view.choice.name)}\n{panel.headline(view.estimate, view.tier)}"),
         *warning_block(view.warnings),
@@ -49,7 +52,9 @@ def review(view: ReviewView, *, metadata: str) -> View:
         section(_machine(view)),
         divider(),
         section(_cost(view)),
-        context(f"{panel.basis(view.estimate)} {panel.memory_line(view.memory)}"),
+        context(_small_print(view)),
+        actions(button("Download estimate", ACTION_QUOTE)),
+        *([context(safe(note, 500))] if note else []),
         *_documentation(view.choice),
         _checklist(view.estimate, view.tier.key),
     ]
@@ -140,6 +145,12 @@ def _cost(view: ReviewView) -> str:
         lines.append(f"With this run's upper estimate: {money(after)}{of_it}")
     else:
         lines.append(panel.budget_after(budget, estimate))
+    return "\n".join(line for line in lines if line)
+
+
+def _small_print(view: ReviewView) -> str:
+    preset, estimate = view.preset.preset.name, view.estimate
+    lines = [panel.completion(estimate), panel.basis(estimate, preset), panel.memory_line(view.memory)]
     return "\n".join(line for line in lines if line)
 
 

@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from blocks.spend_words import projected_range
 from blocks.text import safe
 from blocks.units import count, decimal, duration, money, money_range, practice
 from functions.model.events import PerplexityMeasured, Stage
@@ -138,7 +139,7 @@ def step_line(progress: Progress) -> str:
 
 
 def money_line(view: CardView) -> str:
-    """`$22.18 of $45–55   projected $47.32, on track`."""
+    """`$22.18 of $45–55   projected $47.32 ($46–51), on track`."""
     job = view.job
     expected = money_range(job.estimate.cents_low, job.estimate.cents_high)
     line = f"{money(view.spent_cents)} of {expected}{practice(job.configuration.tier)}"
@@ -148,7 +149,7 @@ def money_line(view: CardView) -> str:
         return line
     over = view.projected_cents - job.estimate.cents_high
     course = f"{money(over)} over the estimate" if over > 0 else "on track"
-    return f"{line}   projected {money(view.projected_cents)}, {course}"
+    return f"{line}   projected {money(view.projected_cents)}{projected_range(view)}, {course}"
 
 
 def spent(view: CardView) -> str:

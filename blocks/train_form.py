@@ -181,6 +181,8 @@ def _tier_input(view: TrainFormView) -> list[Block]:
         blocks.append(input_block(ACTION_TIER, "Where to train", element, dispatch=True))
     chosen = next((tier for tier in offered if tier.key == view.choice.tier), None)
     notes = [safe(chosen.explanation, 300)] if chosen else []
+    if chosen and view.tier_record:
+        notes.append(panel.reliability(view.tier_record))
     notes += [f"~{safe(tier.name, 60)}~  {safe(tier.explanation, 300)}" for tier in view.tiers if not tier.offered]
     return [*blocks, context(bounded(notes, 1900))] if notes else blocks
 
@@ -209,13 +211,16 @@ def _estimate(view: TrainFormView) -> list[Block]:
         return []
     arrow = panel.change(estimate, view.previous_cents)
     first = [panel.headline(estimate, tier) + (f"  ·  {arrow}" if arrow else ""), panel.breakdown(estimate, tier)]
-    small = [panel.basis(estimate), panel.budget_after(view.budget, estimate)]
+    preset = next((item.preset.name for item in view.presets if item.preset.key == view.choice.preset), "")
+    small = [panel.completion(estimate), panel.basis(estimate, preset), panel.budget_after(view.budget, estimate)]
     if view.memory is not None:
         small.append(panel.memory_line(view.memory))
+    beside = [panel.comparison(view.alternatives), panel.tips(view.tips)]
     return [
         divider(),
         section("\n".join(first)),
-        context("\n".join(small)),
+        context("\n".join(line for line in small if line)),
+        *(context(text) for text in beside if text),
         *warning_block(view.warnings),
         divider(),
     ]

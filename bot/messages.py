@@ -70,6 +70,26 @@ def unknown_subcommand(text: str) -> str:
     return f"I don't know `/brightrun {safe(text.replace('`', ''), 100)}`. Here is what I can do:"
 
 
+def drawing_quote() -> str:
+    """While the PDF of an estimate is made."""
+    return "Making the PDF …"
+
+
+def quote_sent() -> str:
+    """The PDF of an estimate was uploaded where only the one who asked sees it."""
+    return "✓ The estimate is in your direct messages with Bright Run, as a PDF."
+
+
+def quote_not_sent() -> str:
+    """The PDF of an estimate could not be made or sent; a message says why."""
+    return "⚠ The PDF could not be sent. A message to you says why."
+
+
+def quote_comment(name: str) -> str:
+    """Beside the PDF of an estimate."""
+    return f"The estimate of {safe(name, 150)}. Nothing was started; only you see this."
+
+
 def adding() -> str:
     """While a confirmed file is stored."""
     return "Adding it to the team's training files."

@@ -6,17 +6,19 @@ from datetime import datetime
 from uuid import UUID
 
 from functions import catalog
+from functions.alternatives import Priced, alternatives, saving_tips
 from functions.budget import budget_status
 from functions.errors import InvalidInput, NotEligible, NotFound
-from functions.estimate import estimate_run
+from functions.estimate import History, estimate_run
 from functions.failure_history import failure_warnings
+from functions.history import team_history
 from functions.memory import memory_need
-from functions.model.catalog import BaseModelCard, Tier
-from functions.model.estimate import Estimate, MemoryNeed
+from functions.model.catalog import BaseModelCard
+from functions.model.estimate import Estimate, InterruptionRecord, MemoryNeed
 from functions.model.job import Configuration, JobChoice, PresetRecord
 from functions.model.money import BudgetStatus, dollars
 from functions.model.training_file import TrainingFile
-from functions.model.views import FileOption, PresetOption, ReviewView, TrainFormView
+from functions.model.views import Alternative, FileOption, PresetOption, ReviewView, SavingTip, TrainFormView
 from functions.names import (
     DESCRIPTION_MAX,
     NOTES_MAX,
@@ -28,7 +30,6 @@ from functions.names import (
 from functions.ports import TRAINING_FILES, Files, Transaction
 from functions.training_files import default_preset, eligibility
 
-HISTORY_RUNS = 20
 _HIGH_COST_CENTS = 100_00
 _LONG_SECONDS = 24 * 3600
 COMMON_TAGS = ("experiment", "production", "client-delivery", "test", "poc")
@@ -101,17 +102,19 @@ def train_form(
     file = chosen_file(tx, files, team_id=team_id, file_id=choice.training_file_id) if choice.training_file_id else None
     preset_is_default = not choice.preset
     choice = complete_choice(choice, provider=provider, file=file.file if file else None)
-    model, tier, chosen = (
-        catalog.base_model(choice.base_model),
-        catalog.tier(choice.tier),
-        catalog.preset(choice.preset),
-    )
+    model, chosen = catalog.base_model(choice.base_model), catalog.preset(choice.preset)
     budget = budget_status(tx, team_id=team_id, now=now)
     expected: Estimate | None = None
     memory: MemoryNeed | None = None
+    beside: tuple[Alternative, ...] = ()
+    tips: tuple[SavingTip, ...] = ()
+    record: InterruptionRecord | None = None
     if file is not None:
-        expected = quote(tx, team_id=team_id, file=file.file, choice=choice, now=now)
-        memory = _memory(choice, file.file, model, tier)
+        memory = _memory(choice, file.file)
+        history = team_history(tx, team_id=team_id, now=now)
+        expected = quote_from(history, file=file.file, choice=choice, now=now)
+        record = history.interruptions.get(choice.tier)
+        beside, tips = _compared(history, file=file.file, choice=choice, provider=provider, now=now)
     return TrainFormView(
         choice=choice,
         file=file,
@@ -132,6 +135,9 @@ def train_form(
         suggested_name=_free_name(tx, team_id, file.file, chosen.name, now) if file else "",
         revision=f"{choice.training_file_id}:{choice.preset}" if file else "",
         preset_is_default=preset_is_default,
+        alternatives=beside,
+        tips=tips,
+        tier_record=record,
     )
 
 
@@ -185,8 +191,10 @@ def review(
     configuration = configuration_of(choice)
     model, tier = catalog.base_model(choice.base_model), catalog.tier(choice.tier)
     budget = budget_status(tx, team_id=team_id, now=now)
-    expected = quote(tx, team_id=team_id, file=option.file, choice=choice, now=now)
-    memory = _memory(choice, option.file, model, tier)
+    history = team_history(tx, team_id=team_id, now=now)
+    expected = quote_from(history, file=option.file, choice=choice, now=now)
+    memory = _memory(choice, option.file)
+    beside, tips = _compared(history, file=option.file, choice=choice, provider=provider, now=now)
     presets = _preset_options(model, tx.jobs.preset_records(team_id))
     return ReviewView(
         choice=choice,
@@ -203,6 +211,8 @@ def review(
             *failure_warnings(tx, team_id=team_id, configuration=configuration),
         ),
         within_budget=expected.cents_high <= budget.remaining_cents,
+        alternatives=beside,
+        tips=tips,
     )
 
 
@@ -218,19 +228,36 @@ def require_eligible(option: FileOption) -> None:
 
 def quote(tx: Transaction, *, team_id: str, file: TrainingFile, choice: JobChoice, now: datetime) -> Estimate:
     """The estimate of a complete choice, from the team's own history where there is any."""
+    return quote_from(team_history(tx, team_id=team_id, now=now), file=file, choice=choice, now=now)
+
+
+def quote_from(history: History, *, file: TrainingFile, choice: JobChoice, now: datetime) -> Estimate:
+    """The estimate of a complete choice from history that was gathered before."""
     configuration = configuration_of(choice)
     return estimate_run(
         stats=file.stats,
         model=catalog.base_model(configuration.base_model),
         tier=catalog.tier(configuration.tier),
         settings=configuration.hyperparameters,
+        preset=configuration.preset,
         held_out_fraction=configuration.held_out_fraction,
-        history=tx.jobs.finished_runs(team_id, configuration.tier, configuration.base_model, HISTORY_RUNS),
+        history=history,
         now=now,
     )
 
 
-def _memory(choice: JobChoice, file: TrainingFile, model: BaseModelCard, tier: Tier) -> MemoryNeed:
+def _compared(
+    history: History, *, file: TrainingFile, choice: JobChoice, provider: str, now: datetime
+) -> tuple[tuple[Alternative, ...], tuple[SavingTip, ...]]:
+    def price(other: JobChoice) -> Priced:
+        return Priced(quote_from(history, file=file, choice=other, now=now), _memory(other, file).fits)
+
+    shown = alternatives(price, choice=choice, provider=provider)
+    return shown, saving_tips(price, choice=choice, shown=shown)
+
+
+def _memory(choice: JobChoice, file: TrainingFile) -> MemoryNeed:
+    model, tier = catalog.base_model(choice.base_model), catalog.tier(choice.tier)
     longest = file.stats.tokens.longest if file.stats.tokens else model.context
     settings = configuration_of(choice).hyperparameters
     return memory_need(model, settings, longest=longest, available=tier.memory_bytes)

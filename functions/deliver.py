@@ -113,7 +113,7 @@ def report_link(
     if job.state is not JobState.COMPLETED:
         raise Conflict("There is a report once the run has completed.", fix="Its card tells how far it is.")
     # Drawn outside a transaction: it takes a second or two.
-    report, slug = pictures.run_report(job, points), _slug(job.name)
+    report, slug = pictures.run_report(job, points), file_stem(job.name)
     path, name = f"{job_id}/report/{slug}.pdf", f"{slug}-report.pdf"
     files.put(MODEL_ARTIFACTS, path, report)
     now = clock()
@@ -130,7 +130,7 @@ def report_link(
     return ReportLink(job_name=job.name, name=name, size_bytes=len(report), url=url, expires_at=now + LINK_LIFE)
 
 
-def _slug(name: str) -> str:
+def file_stem(name: str) -> str:
     """A job's name as part of a path: ASCII letters, digits and dashes, never empty."""
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", ascii_name).strip("-")[:_SLUG_LENGTH].rstrip("-") or "run"

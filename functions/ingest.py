@@ -26,6 +26,7 @@ from functions.model.outbox import Notice
 from functions.model.states import TERMINAL, JobState
 from functions.ports import Clock, Database, Transaction
 from functions.progress import advance, halted, next_states, stopped
+from functions.spend_watch import watch_spend
 
 _ENDED = {
     JobState.COMPLETED: Notice.COMPLETED,
@@ -96,6 +97,7 @@ def _apply(tx: Transaction, job: Job, attempt: int, events: list[Event], now: da
         moved = move(tx, job=moved, state=state, now=now)
     if any(isinstance(event.body, Metrics | HeldOut) for event in events):
         raise_alerts(tx, job=moved, now=now)
+    watch_spend(tx, job=moved, now=now)
     tx.outbox.put(job=moved, notice=Notice.CARD, key="", at=now, data={})
     return moved
 

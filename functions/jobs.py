@@ -10,18 +10,20 @@ from functions.budget import budget_status
 from functions.errors import NotFound
 from functions.failure_history import diagnosis_of
 from functions.model.job import Job
-from functions.model.money import cost_cents
 from functions.model.people import Person
+from functions.model.spend import Advice, TrackRecord
 from functions.model.states import ACTIVE, IN_QUEUE, RUNNING, JobState
 from functions.model.views import CardView, HomeView, JobDetailsView, JobLine, JobListView, QueueLimits
 from functions.pace import fraction_done, remaining_seconds
 from functions.ports import Transaction
 from functions.queue import queue
+from functions.spend import advise, project, record_mark, spend_of
 
 _POINTS_SHOWN = 12
 _LOG_LINES = 8
 _LISTED = 10
 _WAITS_SHOWN = 5
+_RECORD_SPAN = timedelta(days=180)
 
 
 def get_job(tx: Transaction, *, team_id: str, job_id: UUID) -> Job:
@@ -38,12 +40,14 @@ def get_job(tx: Transaction, *, team_id: str, job_id: UUID) -> Job:
 
 def card_view(tx: Transaction, *, job: Job, now: datetime, limits: QueueLimits) -> CardView:
     """The card of a job as it stands."""
-    spent = _spent(tx, job, now)
+    spend = spend_of(job, now=now, running_since=running_since(tx, job))
     elapsed = ((job.ended_at or now) - job.started_at).total_seconds() if job.started_at else 0.0
     remaining = remaining_seconds(job, now)
-    projected = None
-    if job.state in RUNNING and remaining is not None:
-        projected = spent + cost_cents(remaining, job.rate_cents_per_hour)
+    fraction = fraction_done(job)
+    record = projection = None
+    if remaining is not None:
+        record = projection_record(tx, job=job, fraction=fraction, now=now)
+        projection = project(job, spent_cents=spend.total_cents, remaining_seconds=remaining, record=record)
     artifacts = tx.jobs.artifacts(job.id)
     waiting = queue(tx, limits=limits, now=now) if job.state in IN_QUEUE else ()
     wait = tx.failures.wait(job.id) if job.state is JobState.QUEUED_WAITING_FOR_GPU else None
@@ -53,9 +57,9 @@ def card_view(tx: Transaction, *, job: Job, now: datetime, limits: QueueLimits) 
         elapsed_seconds=max(0.0, elapsed),
         remaining_seconds=remaining,
         done_at=now + timedelta(seconds=remaining) if remaining is not None else None,
-        fraction=fraction_done(job),
-        spent_cents=spent,
-        projected_cents=projected,
+        fraction=fraction,
+        spent_cents=spend.total_cents,
+        projected_cents=projection.expected_cents if projection else None,
         artifact=artifacts[-1] if artifacts else None,
         can_retry=job.state is JobState.FAILED,
         queued=next((entry for entry in waiting if entry.job.id == job.id), None),
@@ -63,13 +67,26 @@ def card_view(tx: Transaction, *, job: Job, now: datetime, limits: QueueLimits) 
         wait=wait,
         alerts=current_alerts(tx, job=job, now=now),
         past_waits=tuple(tx.failures.past_waits(wait.tier, _WAITS_SHOWN)) if wait else (),
+        spend=spend,
+        projection=projection,
+        track_record=record,
+        advice=advise(job, projection, fraction=fraction) if projection else Advice.NOTHING,
     )
 
 
-def _spent(tx: Transaction, job: Job, now: datetime) -> int:
+def running_since(tx: Transaction, job: Job) -> datetime | None:
+    """When the attempt that runs was launched; None where none does."""
     attempt = tx.jobs.attempt(job.id, job.attempt) if job.state in RUNNING else None
-    running_since = attempt.launched_at if attempt and attempt.ended_at is None else None
-    return job.cost_of(job.billed_now(now, running_since))
+    return attempt.launched_at if attempt and attempt.ended_at is None else None
+
+
+def projection_record(tx: Transaction, *, job: Job, fraction: float, now: datetime) -> TrackRecord | None:
+    """How the team's earlier projections did about as far on the way; None while there are none."""
+    return tx.history.track_record(job.team_id, record_mark(fraction), now - _RECORD_SPAN)
+
+
+def _spent(tx: Transaction, job: Job, now: datetime) -> int:
+    return spend_of(job, now=now, running_since=running_since(tx, job)).total_cents
 
 
 def _line(tx: Transaction, job: Job, now: datetime) -> JobLine:

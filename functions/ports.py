@@ -12,7 +12,7 @@ from uuid import UUID
 from functions.model.alerts import Curve
 from functions.model.conversation import TrainingSequence
 from functions.model.diagnosis import ConfigurationKey, EndingCounts, GpuWait, SuggestionRecord
-from functions.model.estimate import FinishedRun
+from functions.model.estimate import EstimateAccuracy, FinishedRun, InterruptionRecord
 from functions.model.events import Event
 from functions.model.job import (
     Artifact,
@@ -30,9 +30,10 @@ from functions.model.money import EntryKind
 from functions.model.outbox import Card, Notice, OutboxMessage
 from functions.model.people import Role
 from functions.model.progress import Progress
+from functions.model.spend import Projection, TrackRecord
 from functions.model.states import JobState
 from functions.model.training_file import TrainingFile
-from functions.model.views import MetricPoint
+from functions.model.views import MetricPoint, QuoteView
 
 TRAINING_FILES = "training-files"
 MODEL_ARTIFACTS = "model-artifacts"
@@ -211,10 +212,6 @@ class Jobs(Protocol):
         """Record that a link was made for somebody."""
         ...
 
-    def finished_runs(self, team_id: str, tier: str, base_model: str, limit: int) -> list[FinishedRun]:
-        """What the team's last completed jobs of this kind teach."""
-        ...
-
     def preset_records(self, team_id: str) -> dict[str, PresetRecord]:
         """How each preset has done."""
         ...
@@ -225,6 +222,30 @@ class Jobs(Protocol):
 
     def add_tags(self, team_id: str, tags: Iterable[str]) -> None:
         """Remember tags."""
+        ...
+
+
+class History(Protocol):
+    """What is learned from ended jobs, and `spend_projections`."""
+
+    def finished_runs(self, team_id: str, limit: int) -> list[FinishedRun]:
+        """What the team's last completed jobs teach, the oldest first."""
+        ...
+
+    def interruptions(self, team_id: str, since: datetime) -> dict[str, InterruptionRecord]:
+        """By tier: how often machines were lost in the team's ended jobs, however they ended."""
+        ...
+
+    def accuracy(self, team_id: str, since: datetime) -> dict[str, EstimateAccuracy]:
+        """By preset: how the estimates of completed jobs did."""
+        ...
+
+    def add_projection(self, *, job_id: UUID, team_id: str, progress: int, at: datetime, made: Projection) -> None:
+        """Keep what was projected at so many percent; the first one stays."""
+        ...
+
+    def track_record(self, team_id: str, progress: int, since: datetime) -> TrackRecord | None:
+        """How projections at this percent did in completed jobs; None while there is none."""
         ...
 
 
@@ -379,6 +400,8 @@ class Transaction(Protocol):
     @property
     def jobs(self) -> Jobs: ...
     @property
+    def history(self) -> History: ...
+    @property
     def ledger(self) -> Ledger: ...
     @property
     def outbox(self) -> Outbox: ...
@@ -473,4 +496,8 @@ class Pictures(Protocol):
 
     def run_report(self, job: Job, points: Sequence[MetricPoint]) -> bytes:
         """The run's report, made to be shown to a client, as PDF."""
+        ...
+
+    def quote(self, quote: QuoteView) -> bytes:
+        """An estimate as a PDF of one page."""
         ...

@@ -20,6 +20,8 @@ from functions.model.signing import job_token
 from functions.model.states import IN_QUEUE, RUNNING, JobState, is_legal
 from functions.ports import TRAINING_FILES, CallState, Clock, Compute, Database, Files, Transaction
 from functions.progress import halted, interrupted, stopped, stopped_as
+from functions.spend import band_reached
+from functions.spend_watch import watch_spend
 from functions.time_limit import begin_stop, over_limit
 
 log = logging.getLogger(__name__)
@@ -160,6 +162,7 @@ class Reconciler:
         if call.running and self._stopped_for_time(job, attempt):
             call = CallState(running=False, note="stopped at its time limit")
         if call.running and self._clock() - heard <= SILENCE:
+            self._watch_spend(job, attempt)
             self._keep_fresh(job, heard)
             return
         if call.running:
@@ -197,6 +200,13 @@ class Reconciler:
         begin_stop(self._db, job_id=job.id, attempt=attempt.attempt, limit=limit, now=now)
         self._compute.cancel(attempt.call_id)
         return True
+
+    def _watch_spend(self, job: Job, attempt: Attempt) -> None:
+        """A job that says nothing goes on costing money."""
+        now = self._clock()
+        if band_reached(job, now=now, running_since=attempt.launched_at) is not None:
+            with self._db.transaction() as tx:
+                watch_spend(tx, job=job, now=now)
 
     def _keep_fresh(self, job: Job, heard: datetime) -> None:
         """Have the card drawn anew while a job is busy without a word: time and money go on."""

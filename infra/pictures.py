@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from functions.errors import Unavailable
 from functions.model.job import Job
-from functions.model.views import MetricPoint
+from functions.model.views import MetricPoint, QuoteView
 
 
 class FigurePictures:
@@ -33,9 +33,26 @@ class FigurePictures:
         try:
             from reports.run_report import run_report
         except OSError as error:  # WeasyPrint loads Pango when it is imported
-            raise Unavailable(
-                "The machine that makes reports lacks the library Pango.",
-                fix="Ask an admin to run `make setup` there; `brightrun doctor` shows whether it helped.",
-            ) from error
+            raise _no_pango() from error
 
         return run_report(job, points)
+
+    def quote(self, quote: QuoteView) -> bytes:
+        """An estimate as a PDF of one page.
+
+        Raises:
+            Unavailable: the libraries that set its text are not installed on this machine.
+        """
+        try:
+            from reports.quote import quote_pdf
+        except OSError as error:
+            raise _no_pango() from error
+
+        return quote_pdf(quote)
+
+
+def _no_pango() -> Unavailable:
+    return Unavailable(
+        "The machine that makes reports lacks the library Pango.",
+        fix="Ask an admin to run `make setup` there; `brightrun doctor` shows whether it helped.",
+    )

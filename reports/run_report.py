@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
-from functools import cache
-from importlib.resources import files
 
-from jinja2 import Environment, StrictUndefined, Template
 from weasyprint import HTML  # type: ignore[import-untyped]
-from weasyprint.urls import URLFetcher  # type: ignore[import-untyped]
 
 from functions.model.job import Job
 from functions.model.views import MetricPoint
 from reports import run_facts as facts
 from reports.figures import loss_curve, perplexity_bars
+from reports.pdf import only_enclosed, template
 
 
 def run_report(job: Job, points: Sequence[MetricPoint]) -> bytes:
@@ -24,7 +21,7 @@ def run_report(job: Job, points: Sequence[MetricPoint]) -> bytes:
         job: a run that has ended; what is not known of it is left out or said to be unknown.
         points: its losses, for the curve (see `reports.figures.loss_curve`).
     """
-    document = HTML(string=report_html(job, points), url_fetcher=_only_enclosed())
+    document = HTML(string=report_html(job, points), url_fetcher=only_enclosed())
     pdf: bytes = document.write_pdf(pdf_identifier=job.id.bytes, pdf_tags=True)
     return pdf
 
@@ -32,7 +29,7 @@ def run_report(job: Job, points: Sequence[MetricPoint]) -> bytes:
 def report_html(job: Job, points: Sequence[MetricPoint]) -> str:
     """The report as one HTML page with its pictures enclosed; everything that a person typed is escaped."""
     card = facts.base_model_card(job)
-    return _template().render(
+    return template("run_report.html").render(
         title=facts.title(job),
         about=facts.about(job),
         verdict=facts.verdict(job),
@@ -59,14 +56,3 @@ def _named(job: Job, name: str) -> Job:
 
 def _enclosed(png: bytes) -> str:
     return f"data:image/png;base64,{b64encode(png).decode()}"
-
-
-def _only_enclosed() -> URLFetcher:
-    """Reads pictures that are in the page itself and refuses every address, of the network and of the disk."""
-    return URLFetcher(allowed_protocols=("data",), allow_redirects=False)
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string((files("reports") / "run_report.html").read_text("utf-8"))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-ALGORITHM = "tokens-1"
+ALGORITHM = "regression-1"
 
 
 class _Record(BaseModel):
@@ -21,12 +21,57 @@ class Span(_Record):
     high: float
 
 
-class FinishedRun(_Record):
-    """What one finished job teaches: its speed and how far its estimate was off."""
+class Workload(_Record):
+    """What there is to do, in the terms that decide how long it takes. Stored with the estimate: history is
+    learned from it.
 
+    `tokens` are trained on, all epochs together; `evaluated_tokens` are held out and read, all evaluations
+    together; `mean_length` is tokens a sequence, `batch_size` sequences at once.
+    """
+
+    tier: str
+    base_model: str
+    tokens: float = Field(ge=0)
+    evaluated_tokens: float = Field(ge=0)
+    mean_length: float = Field(gt=0)
+    batch_size: int = Field(ge=1)
+
+
+class FinishedRun(_Record):
+    """What one finished job teaches.
+
+    `actual_seconds` are all that were billed, `lost_seconds` those of them that interruptions took;
+    `estimated_seconds` is what people were told before it started.
+    """
+
+    workload: Workload
     tokens_per_second: float
     estimated_seconds: float
     actual_seconds: float
+    lost_seconds: float = 0.0
+
+
+class InterruptionRecord(_Record):
+    """How often a tier's machines were lost: interruptions in so many billed hours, and what the recoveries took.
+
+    `runs` ended on the tier, `completed` of them well; `interrupted_runs` were interrupted at least once.
+    """
+
+    runs: int = 0
+    completed: int = 0
+    interrupted_runs: int = 0
+    billed_hours: float = 0.0
+    interruptions: int = 0
+    recoveries: int = 0
+    recovery_seconds: float = 0.0
+
+
+class EstimateAccuracy(_Record):
+    """How estimates of one preset did: mean relative error of the cost, and how many runs ended in their range."""
+
+    runs: int
+    mean_error: float
+    in_range: int
 
 
 class MemoryNeed(_Record):
@@ -55,8 +100,10 @@ class Estimate(_Record):
     """Seconds and cents of a job not yet started.
 
     `cents_low` to `cents_high` is the range that people see; the reservation takes `cents_high`.
-    The parts (`gpu_cents`, `interruption_cents`, `storage_cents`) add up to the expected cost.
-    `history_jobs` says how many finished jobs it rests on, `past_error` their mean relative error.
+    The parts (`gpu_cents`, `evaluation_cents`, `interruption_cents`, `storage_cents`) add up to the expected cost.
+    `history_jobs` says on how many finished jobs of this tier and base model it rests. `past_error` is the mean
+    relative error of what people were told of this preset in the last 90 days, in `past_runs` runs.
+    `algorithm` is the version of what computed it.
     """
 
     seconds: Span
@@ -64,6 +111,7 @@ class Estimate(_Record):
     cents_expected: int
     cents_high: int
     gpu_cents: int
+    evaluation_cents: int = 0
     interruption_cents: int
     storage_cents: int
     tokens: int
@@ -71,6 +119,8 @@ class Estimate(_Record):
     tokens_per_second: float
     history_jobs: int
     past_error: float | None
+    past_runs: int = 0
     source: str
+    workload: Workload | None = None
     algorithm: str = ALGORITHM
     made_at: datetime

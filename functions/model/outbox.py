@@ -25,6 +25,7 @@ class Notice(StrEnum):
     WAITING_FOR_GPU = "waiting_for_gpu"
     GPU_FOUND = "gpu_found"
     ALERT = "alert"
+    SPEND = "spend"
 
 
 class OutboxMessage(BaseModel):

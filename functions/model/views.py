@@ -9,11 +9,12 @@ from pydantic import BaseModel, ConfigDict
 from functions.model.alerts import Alert
 from functions.model.catalog import BaseModelCard, Preset, Tier
 from functions.model.diagnosis import Diagnosis, GpuWait
-from functions.model.estimate import Estimate, MemoryNeed
+from functions.model.estimate import Estimate, InterruptionRecord, MemoryNeed
 from functions.model.job import Artifact, Configuration, Job, JobChoice, PresetRecord
 from functions.model.job_spec import Hyperparameters
 from functions.model.money import BudgetStatus
 from functions.model.people import Person
+from functions.model.spend import Advice, Projection, Spend, TrackRecord
 from functions.model.training_file import TrainingFile
 
 
@@ -41,6 +42,7 @@ class CardView(_View):
 
     `queued` is its place in the queue, while it waits. `diagnosis` is there once it failed, `wait` while it waits
     for a GPU (`past_waits`: seconds that such waits took before), `alerts` are those that hold now.
+    `projection` has its range, `track_record` how such projections did, `advice` what follows from it.
     """
 
     job: Job
@@ -58,6 +60,10 @@ class CardView(_View):
     wait: GpuWait | None = None
     past_waits: tuple[float, ...] = ()
     alerts: tuple[Alert, ...] = ()
+    spend: Spend | None = None
+    projection: Projection | None = None
+    track_record: TrackRecord | None = None
+    advice: Advice = Advice.NOTHING
 
 
 class FileOption(_View):
@@ -75,12 +81,32 @@ class PresetOption(_View):
     record: PresetRecord
 
 
+class Alternative(_View):
+    """Another choice of preset or tier beside the chosen one, with its estimate."""
+
+    preset: str
+    tier: str
+    other_tier: bool
+    chosen: bool
+    estimate: Estimate
+    fits: bool
+
+
+class SavingTip(_View):
+    """What would make the run cheaper: the expected saving in cents, and as a share of the expected cost."""
+
+    text: str
+    saved_cents: int
+    share: float
+
+
 class TrainFormView(_View):
     """The /train modal. What is None waits for an earlier choice.
 
     `previous_cents` is the expected cost before the last change, for the arrow; `revision` changes
     whenever pre-filled inputs must take new values; `budget_after_cents` is what would be left.
-    `preset_is_default` tells that nobody chose the preset: it follows the file.
+    `preset_is_default` tells that nobody chose the preset: it follows the file. `tier_record` is how runs did on the
+    chosen tier in the last 90 days.
     """
 
     choice: JobChoice
@@ -99,6 +125,9 @@ class TrainFormView(_View):
     suggested_name: str
     revision: str
     preset_is_default: bool = False
+    alternatives: tuple[Alternative, ...] = ()
+    tips: tuple[SavingTip, ...] = ()
+    tier_record: InterruptionRecord | None = None
 
 
 class ReviewView(_View):
@@ -115,6 +144,18 @@ class ReviewView(_View):
     budget: BudgetStatus
     warnings: tuple[str, ...]
     within_budget: bool
+    alternatives: tuple[Alternative, ...] = ()
+    tips: tuple[SavingTip, ...] = ()
+
+
+class QuoteView(_View):
+    """An estimate as a document. `asked_by` is a person's name; `reference` stands in the audit log too."""
+
+    review: ReviewView
+    asked_by: str
+    reference: str
+    made_at: datetime
+    valid_until: datetime
 
 
 class ResumeView(_View):

@@ -11,6 +11,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from functions.errors import Unavailable
 from infra.postgres.failures import FailuresTable
+from infra.postgres.history import HistoryTable
 from infra.postgres.jobs import JobsTable
 from infra.postgres.ledger import LedgerTable
 from infra.postgres.outbox import OutboxTable
@@ -25,6 +26,7 @@ class PostgresTransaction:
         self.people = PeopleTable(connection)
         self.files = TrainingFilesTable(connection)
         self.jobs = JobsTable(connection)
+        self.history = HistoryTable(connection)
         self.ledger = LedgerTable(connection)
         self.ledger.default_limit_cents = default_limit_cents
         self.outbox = OutboxTable(connection)

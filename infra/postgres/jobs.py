@@ -9,7 +9,6 @@ from uuid import UUID
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from functions.model.estimate import FinishedRun
 from functions.model.job import Job, JobChoice, Lineage, NewJob, PresetRecord
 from functions.model.progress import Progress
 from functions.model.states import TERMINAL, JobState
@@ -161,20 +160,6 @@ class JobsTable(LifecycleTable, AttemptsTable):
     def count(self, team_id: str) -> int:
         """How many jobs the team has."""
         return int(self._value("select count(*) from training_jobs where team_id = %s", team_id))
-
-    def finished_runs(self, team_id: str, tier: str, base_model: str, limit: int) -> list[FinishedRun]:
-        """What the team's last completed jobs of this kind teach."""
-        rows = self._all(
-            "select (progress ->> 'mean_tokens_per_second')::float8 as tokens_per_second,"
-            " (estimate -> 'seconds' ->> 'expected')::float8 as estimated_seconds, billed_seconds as actual_seconds"
-            " from training_jobs where team_id = %s and tier = %s and base_model = %s and status = 'completed'"
-            " and progress ->> 'mean_tokens_per_second' is not null order by ended_at desc limit %s",
-            team_id,
-            tier,
-            base_model,
-            limit,
-        )
-        return [FinishedRun.model_validate(row) for row in rows]
 
     def preset_records(self, team_id: str) -> dict[str, PresetRecord]:
         """How each preset has done."""

@@ -21,11 +21,13 @@ from infra.postgres.embedded import embedded_postgres
 from infra.postgres.migrations import migrate
 from tests.bench.result import Result, percentile
 from tests.scenario.house import LIMITS, TEAM, SetClock, add_demo_file, start
+from tests.scenario.past import finished_run
 
 _DEMO_FILE = Path(__file__).resolve().parents[2] / "infra" / "demo" / "nell-harrow.json"
 _EVENTS = 20_000
 _BATCH = 500
 _REPEATS = 40
+_PAST_RUNS = 60
 
 
 def measure() -> list[Result]:
@@ -46,6 +48,8 @@ def _measure(db: PostgresDatabase, folder: Path) -> list[Result]:
     clock = SetClock()
     files = LocalFiles(folder / "files", secret="bench", base_url="http://localhost", clock=clock)
     file = add_demo_file(db, files, _DEMO_FILE, clock)
+    for number in range(_PAST_RUNS):
+        finished_run(db, files, file, clock, name=f"Past {number}", faster=0.8)
     job = start(db, files, file, clock)
     with db.transaction() as tx:
         tx.jobs.begin_attempt(job.id, clock())
@@ -71,7 +75,7 @@ def _measure(db: PostgresDatabase, folder: Path) -> list[Result]:
         Result("event ingest into Postgres", rate, "events/s", at_least=2000),
         Result("memory grown while ingesting 20,000 events", grown, "MB", at_most=25),
         Result("details of a job with 20,000 points, median", _median_ms(details), "ms", at_most=150),
-        Result("modal drawn anew, median", _median_ms(form), "ms", at_most=100),
+        Result("modal drawn anew with 60 finished runs, median", _median_ms(form), "ms", at_most=100),
     ]
 
 

@@ -196,7 +196,7 @@ def test_the_last_word_of_a_run_that_is_stopped_for_time_fails_it(stand: Stand) 
     assert stand.state() is JobState.FAILED
     assert stand.job.progress.failure is not None
     assert (stand.job.progress.failure.code, stand.job.progress.interruptions) == ("timeout", ())
-    assert stand.notices() == ["started", "held_out", "failed"]
+    assert stand.notices() == ["started", "held_out", "spend", "failed"]
 
 
 def _second_job(stand: Stand) -> Job:

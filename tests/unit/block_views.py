@@ -9,12 +9,13 @@ from uuid import UUID
 from functions import catalog
 from functions.diagnosis import diagnose, memory_needs
 from functions.model.diagnosis import FailureHistory, SuggestionRecord
-from functions.model.estimate import Estimate, MemoryNeed, Span
+from functions.model.estimate import Estimate, InterruptionRecord, MemoryNeed, Span
 from functions.model.events import Failed, FailedRecord, HeldOut, Metrics, PerplexityMeasured, Planned, Stage
 from functions.model.job import Artifact, Configuration, Job, JobChoice, PresetRecord
 from functions.model.money import BudgetStatus
 from functions.model.people import Person, Role
 from functions.model.progress import Interruption, Progress, StageProgress
+from functions.model.spend import Projection, Spend, TrackRecord
 from functions.model.states import JobState
 from functions.model.training_file import (
     EnrichmentStatus,
@@ -25,6 +26,7 @@ from functions.model.training_file import (
     TrainingFileStats,
 )
 from functions.model.views import (
+    Alternative,
     CardView,
     FileListView,
     FileOption,
@@ -35,7 +37,9 @@ from functions.model.views import (
     JobListView,
     MetricPoint,
     PresetOption,
+    QuoteView,
     ReviewView,
+    SavingTip,
     TrainFormView,
 )
 
@@ -102,7 +106,8 @@ def estimate(**changes: Any) -> Estimate:
         "cents_low": 45_20,
         "cents_expected": 49_10,
         "cents_high": 54_60,
-        "gpu_cents": 47_10,
+        "gpu_cents": 45_60,
+        "evaluation_cents": 1_50,
         "interruption_cents": 1_98,
         "storage_cents": 2,
         "tokens": 1_152_504,
@@ -110,6 +115,7 @@ def estimate(**changes: Any) -> Estimate:
         "tokens_per_second": 900.0,
         "history_jobs": 34,
         "past_error": 0.09,
+        "past_runs": 12,
         "source": "34 finished runs like this one",
         "made_at": NOW,
     }
@@ -259,6 +265,9 @@ def card(**changes: Any) -> CardView:
         "projected_cents": 47_32,
         "artifact": None,
         "can_retry": False,
+        "spend": Spend(total_cents=22_18, interruption_cents=59),
+        "projection": Projection(spent_cents=22_18, best_cents=46_10, expected_cents=47_32, worst_cents=52_40),
+        "track_record": TrackRecord(progress=50, runs=8, mean_error=0.06, in_range=7),
     }
     return CardView(**{**values, **changes})
 
@@ -281,6 +290,8 @@ def completed_card(**changes: Any) -> CardView:
         "remaining_seconds": None,
         "done_at": None,
         "projected_cents": None,
+        "projection": None,
+        "track_record": None,
         "spent_cents": 48_91,
     }
     return card(**{**values, **changes})
@@ -336,6 +347,8 @@ def failed_card(**changes: Any) -> CardView:
         "remaining_seconds": None,
         "done_at": None,
         "projected_cents": None,
+        "projection": None,
+        "track_record": None,
         "spent_cents": 40,
         "can_retry": True,
     }
@@ -436,8 +449,46 @@ def form_view(**changes: Any) -> TrainFormView:
         "tags_known": ("experiment", "production", "client-delivery", "test", "poc"),
         "suggested_name": "Elena Morales Financial - Balanced - 2026-12-16",
         "revision": f"{FILE_ID}:balanced",
+        "alternatives": alternatives(),
+        "tips": TIPS,
+        "tier_record": InterruptionRecord(
+            runs=20,
+            completed=19,
+            interrupted_runs=3,
+            billed_hours=210,
+            interruptions=4,
+            recoveries=4,
+            recovery_seconds=2160,
+        ),
     }
     return TrainFormView(**{**values, **changes})
+
+
+def alternatives() -> tuple[Alternative, ...]:
+    """The three presets on an H100."""
+    prices = {"Conservative": (24_60, 22_000), "Balanced": (49_10, 44_600), "Aggressive": (78_20, 71_000)}
+    return tuple(
+        Alternative(
+            preset=name,
+            tier="H100, preemptible",
+            other_tier=False,
+            chosen=name == "Balanced",
+            estimate=estimate(
+                cents_low=cents * 92 // 100,
+                cents_expected=cents,
+                cents_high=cents * 111 // 100,
+                seconds=Span(low=seconds * 0.9, expected=seconds, high=seconds * 1.1),
+            ),
+            fits=name != "Aggressive",
+        )
+        for name, (cents, seconds) in prices.items()
+    )
+
+
+TIPS = (
+    SavingTip(text="Conservative as the preset", saved_cents=24_50, share=0.499),
+    SavingTip(text="2 instead of 3 epochs (stop after 98 steps)", saved_cents=15_30, share=0.31),
+)
 
 
 def empty_form_view(**changes: Any) -> TrainFormView:
@@ -452,6 +503,9 @@ def empty_form_view(**changes: Any) -> TrainFormView:
         "previous_cents": None,
         "suggested_name": "",
         "revision": "",
+        "alternatives": (),
+        "tips": (),
+        "tier_record": None,
     }
     return form_view(**{**values, **changes})
 
@@ -470,6 +524,8 @@ def review_view(**changes: Any) -> ReviewView:
         "budget": BUDGET,
         "warnings": (),
         "within_budget": True,
+        "alternatives": alternatives(),
+        "tips": TIPS,
     }
     return ReviewView(**{**values, **changes})
 
@@ -528,3 +584,15 @@ def import_view(**changes: Any) -> ImportReport:
 def file_list_view(*reasons: str) -> FileListView:
     """`/datasets` with one file."""
     return FileListView(files=(FileOption(file=training_file(), reasons=reasons),), may_import=True)
+
+
+def quote(**changes: Any) -> QuoteView:
+    """The review as a document."""
+    values: dict[str, Any] = {
+        "review": review_view(),
+        "asked_by": "Elena Morales",
+        "reference": "5F3A9C21-2612161705",
+        "made_at": NOW,
+        "valid_until": NOW + timedelta(days=7),
+    }
+    return QuoteView(**{**values, **changes})

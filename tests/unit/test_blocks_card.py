@@ -53,12 +53,12 @@ def test_a_card_in_training_has_stages_trends_money_and_interruptions() -> None:
     shown = _card(views.card())
     assert "✓ Preprocessing 2 min   ✓ Model loading 11 min   ● Training 1 h 23 m   ○ Finalization" in shown
     assert "Loss 0.342 ↓ from 0.389   Held-out 0.358 ↓ from 0.412   1,247 tokens/s   GPU 87 % · 58 of 80 GB" in shown
-    assert "$22.18 of $45–55   projected $47.32, on track" in shown
+    assert "$22.18 of $45–55   projected $47.32 ($46–53), on track" in shown
     assert "Interrupted 2 times, recovered, 9 min lost" in shown
 
 
 def test_money_over_the_estimate_is_said() -> None:
-    assert "projected $60, $5.40 over the estimate" in _card(views.card(projected_cents=60_00))
+    assert "projected $60 ($46–53), $5.40 over the estimate" in _card(views.card(projected_cents=60_00))
     assert "⚠ $70 of $45–55, over the estimate" in _card(views.card(spent_cents=70_00))
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from blocks.review import CHECKLIST_ACTION, CHECKLIST_BLOCK, checklist_complete, review, started
+from blocks.review import ACTION_QUOTE, CHECKLIST_ACTION, CHECKLIST_BLOCK, checklist_complete, review, started
 from blocks.train_form import ACTION_FILE, ACTION_PRESET, CHANGES, file_options, train_form
 from blocks.train_state import read_train_form
 from functions import catalog
+from functions.model.estimate import InterruptionRecord
 from functions.model.job import JobChoice
 from functions.model.money import BudgetStatus
 from functions.model.training_file import EnrichmentStatus
@@ -100,8 +101,9 @@ def test_a_file_that_may_not_be_used_says_why() -> None:
 def test_the_estimate_says_price_time_basis_and_what_is_left() -> None:
     shown = _texts(_form(views.form_view()))
     assert "*About 12 h* (11–14 h)  ·  *$45–55*  ·  ↑ $1.10 from your last choice" in shown
-    assert "GPU $47.10 · interruption buffer $1.98 · storage $0.02" in shown
-    assert "Rests on 34 finished runs like this one; past estimates were within 9 %." in shown
+    assert "GPU $45.60 · evaluation $1.50 · interruption buffer $1.98 · storage $0.02" in shown
+    assert "Rests on 34 finished runs like this one; the range is ± 10 %." in shown
+    assert "Past estimates for Balanced were within ±9 % on average (12 runs in 90 days)." in shown
     assert "Budget after this: at least $61 of $500 left this month." in shown
     assert "Needs about 66 of 80 GB of GPU memory: fits." in shown
 
@@ -125,6 +127,30 @@ def test_a_tier_that_is_not_offered_is_named_with_its_reason() -> None:
     offered = [option["value"] for option in _input(form, "tier")["element"]["options"]]
     assert offered == ["modal-h100"]
     assert "Not offered: every GPU at Modal is preemptible." in _texts(form)
+
+
+def test_the_machine_says_how_its_runs_did() -> None:
+    told = "Last 90 days: 19 of 20 runs completed, 3 were interrupted; a recovery took 9 min on average."
+    assert told in _texts(_form(views.form_view()))
+    assert "Last 90 days" not in _texts(_form(views.form_view(tier_record=None)))
+    quiet = InterruptionRecord(runs=1, completed=1)
+    assert "1 of 1 run completed, none was interrupted." in _texts(_form(views.form_view(tier_record=quiet)))
+
+
+def test_the_estimate_is_compared_and_says_what_would_save() -> None:
+    shown = _texts(_form(views.form_view()))
+    assert "Balanced              12 h    $49.10 ◂" in shown
+    assert "Aggressive            20 h    $78.20 does not fit" in shown
+    assert "To save: Conservative as the preset, $24.50 less (50 %) · 2 instead of 3 epochs" in shown
+    bare = _texts(_form(views.form_view(alternatives=(), tips=())))
+    assert "To save" not in bare
+    assert "◂" not in bare
+
+
+def test_the_review_offers_the_estimate_and_says_how_the_download_went() -> None:
+    view = review(views.review_view(), metadata="m", note="Made <it>")
+    assert [e["action_id"] for b in view["blocks"] if b["type"] == "actions" for e in b["elements"]] == [ACTION_QUOTE]
+    assert "Made &lt;it&gt;" in _texts(view)
 
 
 def test_practice_money_is_called_that() -> None:

@@ -20,7 +20,8 @@ from functions.model.events import PerplexityMeasured
 from functions.model.job import Job
 from functions.model.views import MetricPoint
 from reports import run_facts
-from reports.run_report import _only_enclosed, report_html, run_report
+from reports.pdf import only_enclosed
+from reports.run_report import report_html, run_report
 from tests.unit import block_views as views
 
 POINTS = [MetricPoint(step=step, training_loss=2 / step, held_out_loss=2.1 / step) for step in range(1, 30)]
@@ -41,7 +42,7 @@ def measured(base: float, tuned: float) -> dict[str, Any]:
 def pages(job: Job, points: list[MetricPoint] | None = None) -> list[str]:
     """The text of every page as it is laid out, footers included."""
     html = report_html(job, POINTS if points is None else points)
-    document = HTML(string=html, url_fetcher=_only_enclosed()).render()
+    document = HTML(string=html, url_fetcher=only_enclosed()).render()
     return [_words(page._page_box) for page in document.pages]
 
 
@@ -163,7 +164,7 @@ def test_what_a_person_typed_is_text_and_nothing_else(caplog: pytest.LogCaptureF
 
 @pytest.mark.parametrize("url", ["http://example.com/x.png", "https://example.com", "file:///etc/passwd", "ftp://a/b"])
 def test_no_address_is_ever_fetched(url: str) -> None:
-    with pytest.raises(URLFetchingError, match="disallowed protocol"), fetch(_only_enclosed(), url):
+    with pytest.raises(URLFetchingError, match="disallowed protocol"), fetch(only_enclosed(), url):
         pass
 
 
