@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from blocks import lifecycle
+from blocks.again import again_button
 from blocks.failure import ACTION_RETRY as ACTION_RETRY
 from blocks.failure import failure_section, retry_buttons
 from blocks.run_words import (
@@ -266,6 +267,9 @@ def _buttons(view: CardView) -> list[Block]:
         buttons.append(button("Report (PDF)", ACTION_REPORT, value=str(job.id)))
     if job.state is JobState.FAILED:
         buttons += retry_buttons(view.diagnosis, job, can_retry=view.can_retry)
+    if job.state in (JobState.FAILED, JobState.CANCELLED):
+        again = "Try again with changes…" if job.state is JobState.FAILED else "Run again…"
+        buttons.append(again_button(job, again))
     return [*buttons, *lifecycle.buttons(view), details_button(job)]
 
 

@@ -10,11 +10,12 @@ from uuid import UUID
 from functions import catalog
 from functions.alerting import raise_alerts
 from functions.capacity import due, gpu_found, no_gpu
+from functions.checkpoints import checkpoint_source
 from functions.errors import BrightRunError, NoCapacity
 from functions.ingest import move
 from functions.model.events import Failed
 from functions.model.job import MAX_RECOVERIES, Attempt, Job, StopKind
-from functions.model.job_spec import JobSpec, TrainingData
+from functions.model.job_spec import JobSpec, ResumeFrom, TrainingData
 from functions.model.outbox import Notice
 from functions.model.signing import job_token
 from functions.model.states import IN_QUEUE, RUNNING, JobState, is_legal
@@ -138,6 +139,21 @@ class Reconciler:
             service_url=self._service_url,
             rate_cents_per_hour=job.rate_cents_per_hour,
             preset=settings.preset,
+            resume_from=self._resume_from(tx, job),
+        )
+
+    def _resume_from(self, tx: Transaction, job: Job) -> ResumeFrom | None:
+        """Where a linked job goes on from; its own checkpoints, once it has any, go before."""
+        if job.lineage is None or job.lineage.kind != "resume":
+            return None
+        parent = tx.jobs.get(job.lineage.parent_id)
+        source = checkpoint_source(tx, parent) if parent else None
+        if source is None:
+            raise BrightRunError(f"The run that {job.name} goes on from has no checkpoint any more.")
+        return ResumeFrom(
+            work_dir=self._compute.work_dir(source.id),
+            hyperparameters=source.configuration.hyperparameters,
+            engine=source.configuration.engine,
         )
 
     def _watch(self, job_id: UUID) -> None:
