@@ -266,10 +266,10 @@ def _buttons(view: CardView) -> list[Block]:
     if job.state is JobState.COMPLETED:
         buttons.append(button("Report (PDF)", ACTION_REPORT, value=str(job.id)))
     if job.state is JobState.FAILED:
-        buttons += retry_buttons(view.diagnosis, job, can_retry=view.can_retry)
-    if job.state in (JobState.FAILED, JobState.CANCELLED):
-        again = "Try again with changes…" if job.state is JobState.FAILED else "Run again…"
-        buttons.append(again_button(job, again))
+        tries = retry_buttons(view.diagnosis, job, can_retry=view.can_retry)
+        buttons += [*tries, again_button(job)] if tries else []
+    if job.state is JobState.CANCELLED:
+        buttons.append(again_button(job, "Run again…"))
     return [*buttons, *lifecycle.buttons(view), details_button(job)]
 
 
