@@ -105,9 +105,12 @@ def job_details(view: JobDetailsView) -> View:
 def _deeds(view: JobDetailsView) -> list[Block]:
     job = view.card.job
     failed = job.state is JobState.FAILED and view.card.can_retry
-    shown = [*lifecycle.buttons(view.card), *retry_buttons(view.card.diagnosis, job, can_retry=failed)]
-    if job.state in TERMINAL:
-        shown.append(again_button(job, "Try again with changes…" if failed else "Run again…"))
+    tries = retry_buttons(view.card.diagnosis, job, can_retry=failed)
+    shown = [*lifecycle.buttons(view.card), *tries]
+    if tries:
+        shown.append(again_button(job))
+    elif job.state in (JobState.COMPLETED, JobState.CANCELLED):
+        shown.append(again_button(job, "Run again…"))
     return [actions(*shown)] if shown else []
 
 

@@ -104,7 +104,7 @@ def test_a_failed_run_says_what_why_and_what_to_do() -> None:
     assert "It worked 19 of 20 times." in shown
     assert "No checkpoint was saved yet" in shown
     assert _actions(blocks) == [ACTION_RETRY_FIX, ACTION_RETRY, ACTION_AGAIN, ACTION_DETAILS]
-    best, again, _ = blocks[-1]["elements"]
+    best, again, *_ = blocks[-1]["elements"]
     assert (best["text"]["text"], best["style"]) == ("Retry: batch 4, accumulate 2", "primary")
     assert best["value"] == f"{views.JOB_ID}:smaller_batch"
     assert (again["text"]["text"], again["value"], "style" in again) == ("Try again", str(views.JOB_ID), False)
