@@ -23,6 +23,7 @@ from bot.outbox import OutboxWorker
 from functions.model.events import Body
 from functions.model.job import Job
 from functions.model.people import Role
+from functions.ports import Files
 from functions.reconcile import Reconciler
 from infra.clock import utc_now
 from infra.http.app import create_http_app
@@ -64,7 +65,7 @@ class Stage:
     workspace: WorkspaceServer
     client: WorkspaceClient
     db: PostgresDatabase
-    files: LocalFiles
+    files: Files
     compute: PaperCompute
     context: BotContext
     reconciler: Reconciler
@@ -187,8 +188,9 @@ def staged(
     *,
     change: Callable[[BotContext], BotContext] = lambda context: context,
     over_http: bool = False,
+    files: Files | None = None,
 ) -> Iterator[Stage]:
-    """Everything up, over Socket Mode or over signed HTTP."""
+    """Everything up, over Socket Mode or over signed HTTP; files in a folder unless others are given."""
     with db.transaction() as tx:
         tx.people.set_role(TEAM, "U0VIEWER", Role.VIEWER)
         tx.people.set_role(TEAM, "U0MARCUS", Role.MANAGER)
@@ -208,7 +210,7 @@ def staged(
         closing = after.enter_context(contextlib.ExitStack())
         after.enter_context(workspace)
         client = after.enter_context(WorkspaceClient(workspace.base_url))
-        files = LocalFiles(folder / "files", secret=SECRET, base_url=url, clock=utc_now)
+        files = files or LocalFiles(folder / "files", secret=SECRET, base_url=url, clock=utc_now)
         context = change(bot_context(db, files))
         app = create_app(
             context, client=WebClient(token=BOT_TOKEN, base_url=workspace.api_url), signing_secret=SIGNING_SECRET
