@@ -39,6 +39,17 @@ def _in(url: str, database: str) -> str:
 
 
 @pytest.fixture
+def bare_database_url(postgres_server: str) -> Iterator[str]:
+    """An empty database of this test's own: nothing is migrated yet."""
+    name = f"t{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+    yield _in(postgres_server, name)
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
 def database_url(postgres_server: str) -> Iterator[str]:
     """A database of this test's own."""
     name = f"t{uuid.uuid4().hex}"
