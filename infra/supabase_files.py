@@ -170,9 +170,7 @@ def _refusal(error: StorageApiError, bucket: str, path: str) -> BrightRunError:
     status, code = _number(error.status), error.code
     where = f"{bucket}/{path}" if path else bucket
     if code == "Bucket not found":
-        return Unavailable(
-            f"Supabase Storage has no bucket {bucket}.", fix="An admin can make it: `brightrun migrate`."
-        )
+        return Unavailable(f"Supabase Storage has no bucket {bucket}.", fix=_ADMIN)
     if code == "not_found":
         return NotFound("The file is gone from storage.", where=where, fix="Ask an admin of Bright Run.")
     if status == 413 or code == "Payload too large":

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 from slack_bolt import App
@@ -28,6 +29,9 @@ from infra.postgres.database import PostgresDatabase
 from infra.settings import LOCAL_BOT_TOKEN, LOCAL_TEAM, DatabaseRole, Settings
 from infra.token_counter import SubprocessTokenCounter
 from infra.workspace.state import DEFAULT_USERS
+
+if TYPE_CHECKING:
+    from infra.supabase_files import SupabaseFiles
 
 _LOCAL_ROLES = {"U0MARCUS": Role.MANAGER, "U0VIEWER": Role.VIEWER}
 
@@ -107,6 +111,15 @@ def build_files(settings: Settings) -> Files:
             base_url=settings.service_url,
             clock=utc_now,
         )
+    return supabase_files(settings)
+
+
+def supabase_files(settings: Settings) -> SupabaseFiles:
+    """Supabase Storage as it is configured.
+
+    Raises:
+        InvalidInput: there is an address and no key, or the address is none.
+    """
     if settings.supabase_service_key is None:
         raise InvalidInput(
             "Supabase Storage has an address and no key.", fix="Set BRIGHTRUN_SUPABASE_SERVICE_KEY as well."

@@ -101,7 +101,7 @@ def test_a_missing_file_and_a_missing_bucket_are_told_apart(project: Project) ->
         lambda: project.files.put(MODEL_ARTIFACTS, "a", b""),
         lambda: project.files.upload_url(MODEL_ARTIFACTS, "a", max_bytes=1),
     ):
-        with pytest.raises(Unavailable, match=r"no bucket model-artifacts.*brightrun migrate"):
+        with pytest.raises(Unavailable, match=r"no bucket model-artifacts.*brightrun doctor"):
             act()
 
 
