@@ -125,7 +125,9 @@ class Stage:
         """/datasets → Add → the file → the report."""
         person = person or self.elena
         assert person.command(CHANNEL, "/datasets") == {"ok": True}
-        person.click(person.wait_view(LIST_CALLBACK), ACTION_ADD)
+        # What is shown first says that it loads, under the same name.
+        ready = person.wait_view(LIST_CALLBACK, when=lambda view: ACTION_ADD in str(view["blocks"]))
+        person.click(ready, ACTION_ADD)
         form = person.wait_view(ADD_CALLBACK)
         answer = person.submit(form, {ADD_FILE_ACTION: [person.upload(path.name, path.read_bytes())]})
         assert answer["ok"], answer
