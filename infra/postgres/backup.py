@@ -24,6 +24,8 @@ from infra.postgres.migrations import known_versions, migrate
 # Supabase's pooler keeps a session together on this port; on 6543 every transaction is elsewhere.
 _SESSION_PORT = "5432"
 _HISTORY = "supabase_migrations"
+# Never filled by a migration.
+_OF_PEOPLE = ("people", "budgets", "training_files", "training_jobs", "ledger", "audit_log")
 # pg_restore's words for what is no archive of its own, or the beginning of one.
 _NO_ARCHIVE = ("valid archive", "magic string", "too short", "end of file", "could not uncompress")
 
@@ -87,9 +89,29 @@ def restore(url: str, source: Path) -> BackupFacts:
         )
     _refuse_used(url, versions)
     migrate(url, only=versions)
-    _run("pg_restore", ["--data-only", "--schema=public", "--single-transaction", "--exit-on-error", str(source)], url)
+    with tempfile.TemporaryDirectory(prefix="brightrun-restore-") as folder:
+        _load(url, source, Path(folder))
     migrate(url)
     return _facts(url)
+
+
+def _load(url: str, source: Path, folder: Path) -> None:
+    """All rows or none, as they were, in place of those that the migrations put in.
+
+    Triggers judge what people and jobs do; what is restored has passed them once.
+    """
+    before, rows, after = (folder / name for name in ("before.sql", "rows.sql", "after.sql"))
+    _run("pg_restore", ["--data-only", "--schema=public", f"--file={rows}", str(source)], "")
+    with _connected(url) as connection:
+        found = connection.execute("select tablename from pg_tables where schemaname = 'public'").fetchall()
+        names = [sql.Identifier("public", str(name)).as_string(connection) for (name,) in found]
+    before.write_text(
+        "".join(f"alter table {name} disable trigger user;\n" for name in names) + f"truncate {', '.join(names)};\n",
+        "utf-8",
+    )
+    after.write_text("".join(f"alter table {name} enable trigger user;\n" for name in names), "utf-8")
+    files = [f"--file={path}" for path in (before, rows, after)]
+    _run("psql", ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", *files], url)
 
 
 def _facts(url: str) -> BackupFacts:
@@ -105,15 +127,14 @@ def _facts(url: str) -> BackupFacts:
 
 
 def _refuse_used(url: str, versions: set[str]) -> None:
-    """Fresh is a database without tables, or one with tables of the backup's time and without rows."""
+    """In use is a database that knows of people, money or work, or that is ahead of the backup."""
     _facts(url)
     with _connected(url) as connection:
-        if not _exists(connection, f"{_HISTORY}.schema_migrations"):
-            return
-        done = {str(v) for (v,) in connection.execute("select version from supabase_migrations.schema_migrations")}
-        found = connection.execute("select tablename from pg_tables where schemaname = 'public'").fetchall()
-        used = [name for (name,) in found if _has_rows(connection, str(name))]
-    if used or not done <= versions:
+        used = [name for name in _OF_PEOPLE if _exists(connection, f"public.{name}") and _has_rows(connection, name)]
+        if _exists(connection, f"{_HISTORY}.schema_migrations"):
+            done = connection.execute("select version from supabase_migrations.schema_migrations").fetchall()
+            used += [str(version) for (version,) in done if version not in versions]
+    if used:
         raise Conflict(
             "This database is in use: a backup is restored into a fresh one.",
             fix="Name a fresh one with BRIGHTRUN_DATABASE_URL, or an empty folder with BRIGHTRUN_DATA_DIR.",

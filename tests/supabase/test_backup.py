@@ -123,6 +123,13 @@ def test_a_restored_database_is_guarded_as_before(database_url: str, bare_databa
             " where nspname = 'public' and relkind = 'r' and not relrowsecurity"
         ).fetchall()
         assert open_tables == []
+        guards = (
+            "select tgname, tgrelid::regclass::text, tgenabled from pg_trigger where not tgisinternal order by 1, 2"
+        )
+        there = connection.execute(guards.encode()).fetchall()
+    with psycopg.connect(database_url) as connection:
+        assert there == connection.execute(guards.encode()).fetchall()
+    assert {enabled for _, _, enabled in there} == {"O"}
     create_logins(bare_database_url)
     with psycopg.connect(url_as(bare_database_url, "brightrun_ingest")) as connection:
         assert connection.execute("select sum(cents) from ledger").fetchone() == (5,)

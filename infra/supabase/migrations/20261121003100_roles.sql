@@ -46,7 +46,8 @@ begin
 end $$;
 revoke all on function allow from public;
 
-select allow('brightrun_bot', 'select', 'people', 'job_events', 'training_metrics_history', 'model_artifacts');
+select allow('brightrun_bot', 'select',
+    'job_transitions', 'people', 'job_events', 'training_metrics_history', 'model_artifacts');
 select allow('brightrun_bot', 'select, insert',
     'training_files', 'job_tags', 'job_attempts', 'artifact_downloads', 'ledger', 'slack_deliveries');
 -- `select for update` needs the right to update: starts at once take turns on the budget's row.
@@ -54,13 +55,13 @@ select allow('brightrun_bot', 'select, insert, update',
     'budgets', 'training_jobs', 'job_drafts', 'outbox', 'job_cards');
 select allow('brightrun_bot', 'insert', 'audit_log');
 
-select allow('brightrun_functions', 'select', 'training_files', 'training_metrics_history', 'model_artifacts');
+select allow('brightrun_functions', 'select', 'job_transitions', 'training_files', 'training_metrics_history', 'model_artifacts');
 select allow('brightrun_functions', 'select, update', 'training_jobs');
 select allow('brightrun_functions', 'select, insert', 'ledger', 'outbox');
 select allow('brightrun_functions', 'select, insert, update', 'job_attempts');
 select allow('brightrun_functions', 'insert', 'audit_log');
 
-select allow('brightrun_ingest', 'select', 'training_files');
+select allow('brightrun_ingest', 'select', 'job_transitions', 'training_files');
 select allow('brightrun_ingest', 'select, update', 'training_jobs', 'job_attempts');
 select allow('brightrun_ingest', 'select, insert', 'job_events', 'ledger', 'outbox');
 select allow('brightrun_ingest', 'select, insert, update', 'training_metrics_history', 'model_artifacts');
