@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -13,12 +13,15 @@ from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
 
 from blocks.card import ACTION_DOWNLOAD, ACTION_RETRY
+from functions.lifecycle import cancel_job, pause_job, resume_paused
+from functions.model.job import CANCEL_REASONS
 from functions.model.states import JobState
 from functions.ports import MODEL_ARTIFACTS, CallState
+from infra.clock import utc_now
 from infra.postgres.database import PostgresDatabase
 from infra.postgres.migrations import migrate
 from tests.logins import GROUPS, create_logins, login_name, url_as
-from tests.scenario.house import TEAM
+from tests.scenario.house import ELENA, TEAM
 from tests.scenario.paper import ENDED, TRAINED
 from tests.scenario.stage import CHANNEL, Stage, staged, words
 
@@ -79,6 +82,34 @@ def test_a_lost_job_is_recovered_given_up_and_retried_with_three_logins(stage: S
     stage.elena.click(card, ACTION_RETRY)
     stage.elena.wait_message(CHANNEL, lambda m: "goes on from its last checkpoint" in m["text"])
     assert stage.job().state is JobState.RECOVERING
+
+
+def test_stopping_goes_on_with_three_logins(stage: Stage) -> None:
+    bot = stage.logins.bot
+
+    def stop(act: Callable[..., object], **given: str) -> None:
+        act(bot, clock=utc_now, person=ELENA, job_id=stage.job().id, **given)
+
+    stage.start()
+    stop(cancel_job, reason=next(iter(CANCEL_REASONS)))
+    assert stage.job().state is JobState.CANCELLED
+
+    stage.start()
+    stage.reconciler.step()
+    stage.tell(*TRAINED)
+    stop(pause_job)
+    stage.compute.ended[f"{stage.job().id}:1"] = CallState(running=False, exit_code=0)
+    stage.reconciler.step()
+    assert stage.job().state is JobState.PAUSED
+    stop(resume_paused)
+    stage.reconciler.step()
+    assert stage.job().attempt == 2
+    stop(cancel_job, reason=next(iter(CANCEL_REASONS)))
+    stage.compute.ended[f"{stage.job().id}:2"] = CallState(running=False, exit_code=0)
+    stage.reconciler.step()
+    assert stage.job().state is JobState.CANCELLED
+    with stage.db.transaction() as tx:
+        assert tx.ledger.reserved_for(stage.job().id) == 0
 
 
 def test_nobody_changes_the_ledger_or_the_audit_log_and_nobody_deletes(database_url: str) -> None:

@@ -49,10 +49,10 @@ revoke all on function allow from public;
 select allow('brightrun_bot', 'select',
     'job_transitions', 'people', 'job_events', 'training_metrics_history', 'model_artifacts');
 select allow('brightrun_bot', 'select, insert',
-    'training_files', 'job_tags', 'job_attempts', 'artifact_downloads', 'ledger', 'slack_deliveries');
+    'training_files', 'job_tags', 'artifact_downloads', 'ledger', 'slack_deliveries');
 -- `select for update` needs the right to update: starts at once take turns on the budget's row.
 select allow('brightrun_bot', 'select, insert, update',
-    'budgets', 'training_jobs', 'job_drafts', 'outbox', 'job_cards');
+    'budgets', 'training_jobs', 'job_attempts', 'job_drafts', 'outbox', 'job_cards');
 select allow('brightrun_bot', 'insert', 'audit_log');
 
 select allow('brightrun_functions', 'select', 'job_transitions', 'training_files', 'training_metrics_history', 'model_artifacts');
