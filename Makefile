@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 SHELL := /bin/bash
 
-.PHONY: help system setup dev demo up test check format bench browser clean
+.PHONY: help system setup dev demo up test test-pooler check format bench browser pooler clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(VENV)/.installed: pyproject.toml infra/setup/install.sh
 	PYTHON=$(PYTHON) VENV=$(VENV) infra/setup/install.sh
@@ -37,9 +37,15 @@ up: setup ## start everything and stay up
 browser: dev
 	BIN=$(BIN) infra/setup/browser.sh
 
+pooler:
+	infra/setup/pooler.sh
+
 # A file's tests share what its fixtures build, so they stay on one worker; the slow folders come first.
-test: dev system browser ## the whole suite
+test: dev system browser pooler ## the whole suite
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+test-pooler: dev system pooler ## the scenarios behind PgBouncer, each process with a login of its own
+	BRIGHTRUN_TEST_POOLER=pgbouncer BRIGHTRUN_TEST_ROLES=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile tests/scenario
 
 check: dev ## what CI checks before it tests: format, lint, types, arrows between the rooms
 	$(BIN)/ruff format --check .

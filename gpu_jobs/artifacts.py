@@ -106,7 +106,7 @@ def store(
             place = _place(archive, service)
             _put(archive, place["url"], check)
         except httpx.HTTPStatusError as error:
-            why = f"{error.request.method} was answered with status {error.response.status_code}."
+            why = _answered(error)
             if not may_succeed_later(error.response.status_code) and error.request.method == "POST":
                 break
         except httpx.HTTPError as error:
@@ -114,6 +114,17 @@ def store(
         else:
             return _stored(archive, place["path"])
     raise upload_failed(archive.path.name, why=why)
+
+
+def _answered(error: httpx.HTTPStatusError) -> str:
+    """The status and, where the answer names a reason, as ours and Supabase's do, the reason. Never the link."""
+    why = f"{error.request.method} was answered with status {error.response.status_code}"
+    try:
+        body = error.response.json()
+    except ValueError:
+        return f"{why}."
+    reason = body.get("message") or body.get("error") if isinstance(body, dict) else None
+    return f"{why}: {reason}" if isinstance(reason, str) else f"{why}."
 
 
 def _sleep(seconds: float, check: Callable[[], None]) -> None:
