@@ -86,6 +86,7 @@ def _fingerprint(spec: JobSpec, settings: Hyperparameters, engine: EngineOptions
         spec.data.sha256,
         str(spec.data.held_out_fraction),
         settings.model_dump_json(),
-        engine.model_dump_json(),
+        # Only what was asked for: a new option that a job does not use must not cost it its checkpoints.
+        engine.model_dump_json(exclude_defaults=True, exclude={"compile_cache_dir"}),
     )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
