@@ -44,10 +44,11 @@ class Pass:
 
     def to(self, device: torch.device) -> Pass:
         """The same on a device."""
-        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Pass(
-            **{name: value.to(device) if isinstance(value, Tensor) else value for name, value in values.items()}
-        )
+        moved: Any = {
+            field.name: value.to(device) if isinstance(value := getattr(self, field.name), Tensor) else value
+            for field in fields(self)
+        }
+        return Pass(**moved)
 
     def inputs(self, *, bounds: bool) -> dict[str, Any]:
         """What the model is called with; with `bounds` for attention kernels that know where sequences end."""

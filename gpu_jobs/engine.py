@@ -11,6 +11,8 @@ from typing import Any
 import torch
 
 from functions.levers import Levers, levers
+from functions.memory import OVERHEAD, Shape, need
+from functions.model.estimate import MemoryNeed
 from functions.model.job_spec import JobSpec
 from gpu_jobs.devices import Device
 from gpu_jobs.failures import JobFailed
@@ -49,6 +51,40 @@ def levers_of(spec: JobSpec, model: Any, device: Device) -> Levers:
         gpu=device.is_cuda,
         parameters=int(model.num_parameters()),
         vocabulary=int(model.config.get_text_config().vocab_size),
+    )
+
+
+def shape_of(config: Any) -> Shape:
+    """The shape of a model by its configuration, for the estimate of its memory."""
+    text = config.get_text_config()
+    size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    return Shape(
+        hidden=text.hidden_size,
+        layers=text.num_hidden_layers,
+        intermediate=text.intermediate_size,
+        vocabulary=text.vocab_size,
+        heads=text.num_attention_heads,
+        attention=size * text.num_attention_heads,
+        narrow=size * (getattr(text, "num_key_value_heads", None) or text.num_attention_heads),
+        tied=bool(text.tie_word_embeddings),
+    )
+
+
+def expected_memory(
+    spec: JobSpec, base: Any, chosen: Levers, device: Device, *, tokens: int, targets: int, overhead: int = OVERHEAD
+) -> MemoryNeed:
+    """What the estimate says of a loaded base model with passes of `tokens` places, `targets` of them with loss."""
+    return need(
+        shape_of(base.config),
+        spec.hyperparameters,
+        chosen,
+        tokens=tokens,
+        targets=targets,
+        gpu=device.is_cuda,
+        quantized=any(type(layer).__name__ == "Linear4bit" for layer in base.modules()),
+        compute_bytes=device.dtype.itemsize,
+        overhead=overhead,
+        available=device.memory_bytes,
     )
 
 

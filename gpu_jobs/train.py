@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from functions.levers import Levers, packs
+from functions.memory import in_parts
 from functions.model.conversation import TrainingSequence
+from functions.model.estimate import MemoryNeed
 from functions.model.events import Finished, HeldOut, PerplexityMeasured, Planned, Stage
 from functions.model.job_spec import JobSpec
 from gpu_jobs.artifacts import pack, store
@@ -15,7 +18,14 @@ from gpu_jobs.background import Background
 from gpu_jobs.batching import Layout, default_layout
 from gpu_jobs.checkpoints import Checkpoints
 from gpu_jobs.devices import Device, find_device
-from gpu_jobs.engine import compile_layers, compute_dtype, enable_checkpointing, levers_of, require_usable
+from gpu_jobs.engine import (
+    compile_layers,
+    compute_dtype,
+    enable_checkpointing,
+    expected_memory,
+    levers_of,
+    require_usable,
+)
 from gpu_jobs.job_run import JobRun
 from gpu_jobs.loss import SummedCrossEntropy
 from gpu_jobs.model_loading import add_adapter, load_base_model, load_job_tokenizer
@@ -25,6 +35,8 @@ from gpu_jobs.split import split_held_out
 from gpu_jobs.tokenization import TokenizedSequence, tokenize_sequences
 from gpu_jobs.training import Trainer, plan_steps
 from gpu_jobs.training_data import read_training_data
+
+log = logging.getLogger(__name__)
 
 
 class Prepared(NamedTuple):
@@ -78,14 +90,16 @@ def preprocess(run: JobRun, device: Device, tokenizer: Any) -> Prepared:
     sequences = read_training_data(spec.data, run.work_dir)
     train, held_out = split_held_out(sequences, spec.data.held_out_fraction, settings.seed)
     run.say(f"Tokenizing {_conversations([*train, *held_out])} conversations…")
+    tokens = tokenize_sequences(train, tokenizer, settings.max_length, check=run.check)
     prepared = Prepared(
-        tokenize_sequences(train, tokenizer, settings.max_length, check=run.check),
+        tokens,
         tokenize_sequences(held_out, tokenizer, settings.max_length, check=run.check),
         default_layout(
             cuda=device.is_cuda,
             packing=packs(spec.engine, gpu=device.is_cuda),
             batch_size=settings.batch_size,
-            max_length=settings.max_length,
+            # A batch is at most so many of the longest there are: more places than that would only cost memory.
+            max_length=max(map(len, tokens), default=settings.max_length),
             pad_token_id=tokenizer.pad_token_id or 0,
         ),
     )
@@ -115,6 +129,8 @@ def load(run: JobRun, device: Device, loading: Background[Any]) -> Loaded:
 def train(run: JobRun, device: Device, prepared: Prepared, loaded: Loaded) -> TrainingResult:
     """Measure the base model, train, and keep the result."""
     model, chosen = loaded
+    run.memory = _expected_memory(run.spec, device, prepared, loaded)
+    log.info("Expected memory: %s", in_parts(run.memory))
     loss = SummedCrossEntropy(model, chunk_tokens=chosen.loss_chunk_tokens)
     held_out = HeldOutMeasure(
         model, prepared.held_out, loss=loss, layout=prepared.layout, device=device, check=run.check
@@ -185,6 +201,14 @@ def deliver(run: JobRun, result: TrainingResult) -> None:
             peak_memory_bytes=result.peak_memory_bytes,
         )
     )
+
+
+def _expected_memory(spec: JobSpec, device: Device, prepared: Prepared, loaded: Loaded) -> MemoryNeed:
+    longest = max(prepared.train, key=len)
+    packed = max(prepared.layout.pass_tokens, len(longest)) if prepared.layout.packing else len(longest)
+    targets = max(packed * item.trainable // len(item) for item in prepared.train)
+    base = loaded.model.get_base_model()
+    return expected_memory(spec, base, loaded.chosen, device, tokens=packed, targets=targets)
 
 
 def _tell_plan(run: JobRun, device: Device, prepared: Prepared) -> None:
