@@ -143,16 +143,19 @@ def need(
     `compute_bytes`: 2 for bf16, 4 for fp32.
     """
     trainable = shape.adapter_parameters(settings.rank, settings.target_modules)
-    held = _activations(shape, settings, chosen, tokens=tokens, trainable=trainable, gpu=gpu, c=compute_bytes)
-    expanded = max(shape.matrices.values()) * compute_bytes if quantized else 0
-    chunk = min(chosen.loss_chunk_tokens, targets)
+    kept, backward = _activations(shape, settings, chosen, tokens=tokens, trainable=trainable, gpu=gpu, c=compute_bytes)
+    backward += max(shape.matrices.values()) * compute_bytes if quantized else 0
+    # Hidden states of all targets with their gradient; and a chunk of logits in fp32, twice while it is summed up.
+    hidden = 2 * targets * shape.hidden * compute_bytes
+    chunk = min(chosen.loss_chunk_tokens, targets) * shape.vocabulary * 2 * _FP32
+    # Logits are gone before the first layer's backward begins: the greater of the two makes the peak.
+    at_logits = chunk > backward
     return MemoryNeed(
         weights=_weights(shape, quantized=quantized, c=compute_bytes),
         adapters=trainable * _FP32,
         optimizer=trainable * _FP32 + round(trainable * _STATE_BYTES[chosen.optimizer]),
-        activations=held + expanded,
-        # A chunk in the computing type, in fp32 and as gradient; hidden states with their gradient of all targets.
-        logits=chunk * shape.vocabulary * (_FP32 + 2 * compute_bytes) + 2 * targets * shape.hidden * compute_bytes,
+        activations=kept if at_logits else kept + backward,
+        logits=hidden + chunk if at_logits else hidden,
         overhead=overhead,
         available=available,
     )
@@ -199,19 +202,20 @@ def _nf4_bytes(parameters: int) -> int:
 
 def _activations(
     shape: Shape, settings: Hyperparameters, chosen: Levers, *, tokens: int, trainable: int, gpu: bool, c: int
-) -> int:
-    """What waits for backward, and what one layer's backward needs besides."""
+) -> tuple[int, int]:
+    """What waits for backward at the end of forward, and what one layer's backward needs besides."""
     layer = tokens * _layer_bytes(shape, settings, gpu=gpu, c=c)
     # Under autocast, adapters are cast to bf16 in every layer and kept until its backward.
     layer += 2 * trainable // shape.layers if c == 2 else 0
     wide, inner = _PASSING[c, chosen.checkpointing != "none"]
     passing = tokens * (wide * shape.hidden + inner * shape.intermediate)
+    there = min(_OFFLOAD_STASH, shape.layers) if chosen.offloading else shape.layers
     if chosen.checkpointing == "none":
-        return (min(_OFFLOAD_STASH, shape.layers) if chosen.offloading else shape.layers) * layer + passing
+        return there * layer, passing
     kept = tokens * shape.hidden * c
     if chosen.checkpointing == "selective":
         kept += tokens * (shape.attention * c + _FP32 * shape.heads)
-    return (min(_OFFLOAD_STASH, shape.layers) if chosen.offloading else shape.layers) * kept + layer + passing
+    return there * kept, layer + passing
 
 
 def _layer_bytes(shape: Shape, settings: Hyperparameters, *, gpu: bool, c: int) -> int:
