@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from functions.levers import Levers, levers
-from functions.memory import OVERHEAD, Shape, need
+from functions.memory import Shape, need
 from functions.model.estimate import MemoryNeed
 from functions.model.job_spec import JobSpec
 from gpu_jobs.devices import Device
@@ -71,7 +71,7 @@ def shape_of(config: Any) -> Shape:
 
 
 def expected_memory(
-    spec: JobSpec, base: Any, chosen: Levers, device: Device, *, tokens: int, targets: int, overhead: int = OVERHEAD
+    spec: JobSpec, base: Any, chosen: Levers, device: Device, *, tokens: int, targets: int, overhead: int
 ) -> MemoryNeed:
     """What the estimate says of a loaded base model with passes of `tokens` places, `targets` of them with loss."""
     return need(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from functions.levers import Levers, packs
-from functions.memory import in_parts
+from functions.memory import OVERHEAD, in_parts
 from functions.model.conversation import TrainingSequence
 from functions.model.estimate import MemoryNeed
 from functions.model.events import Finished, HeldOut, PerplexityMeasured, Planned, Stage
@@ -208,7 +208,8 @@ def _expected_memory(spec: JobSpec, device: Device, prepared: Prepared, loaded: 
     packed = max(prepared.layout.pass_tokens, len(longest)) if prepared.layout.packing else len(longest)
     targets = max(packed * item.trainable // len(item) for item in prepared.train)
     base = loaded.model.get_base_model()
-    return expected_memory(spec, base, loaded.chosen, device, tokens=packed, targets=targets)
+    overhead = OVERHEAD if device.is_cuda else 0
+    return expected_memory(spec, base, loaded.chosen, device, tokens=packed, targets=targets, overhead=overhead)
 
 
 def _tell_plan(run: JobRun, device: Device, prepared: Prepared) -> None:

@@ -98,6 +98,8 @@ def run(base: Any, case: Case, device: Device, meter: Meter, *, steps: int, engi
         finally:
             model.unload()
             base.activation_checkpointing_disable()
+            for layer in base.modules():
+                layer._compiled_call_impl = None  # the next engine gets the layers as they were made
     return expected.total
 
 

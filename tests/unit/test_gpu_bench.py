@@ -60,7 +60,7 @@ def test_model_is_made_in_nf4_and_no_layer_stays_in_full_precision() -> None:
     from bitsandbytes.nn import Linear4bit
 
     model = make_model(SHAPES["tiny"], CPU)
-    layers = [item for item in model.model.layers.modules() if isinstance(item, torch.nn.Linear)]
+    layers: list[Any] = [item for item in model.model.layers.modules() if isinstance(item, torch.nn.Linear)]
     assert len(layers) == 7 * SHAPES["tiny"].layers
     assert all(isinstance(item, Linear4bit) and item.weight.dtype is torch.uint8 for item in layers)
     assert not any(weight.is_meta for weight in [*model.parameters(), *model.buffers()])
@@ -68,7 +68,7 @@ def test_model_is_made_in_nf4_and_no_layer_stays_in_full_precision() -> None:
 
 
 def test_flop_of_a_token_is_that_of_a_counted_pass() -> None:
-    """Forward by torch's own counter, of a model without adapters: half of what four times the weights comes to."""
+    """Forward by torch's own counter, of a model without adapters: half of the whole, of attention a third."""
     from torch.utils.flop_counter import FlopCounterMode
     from transformers import LlamaForCausalLM
 
