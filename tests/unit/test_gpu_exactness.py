@@ -27,7 +27,7 @@ def _spec(folder: Path, **changes: Any) -> JobSpec:
         "engine": PACKED,
         "epochs": 6,
     }
-    return job_spec(folder, **(given | {"checkpoint_every_steps": 2} | changes))
+    return job_spec(folder, **(given | {"engine": PACKED, "checkpoint_every_steps": 2} | changes))
 
 
 @pytest.fixture(scope="module")
