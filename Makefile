@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 SHELL := /bin/bash
 
-.PHONY: help system setup dev demo up test test-pooler check format bench browser pooler clean
+.PHONY: help system setup dev demo up test test-pooler check format bench bench-gpu gpu-check browser pooler clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,15 @@ format: dev ## put the code into shape
 
 bench: dev ## measure what we claim, ours against the baseline
 	$(BIN)/python -m tests.bench
+
+bench-gpu: dev ## speed, memory and utilisation beside plain TRL, on a GPU (SHAPE=tiny DEVICE=cpu tries it without)
+	PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True $(BIN)/python -m gpu_jobs.bench \
+		$(if $(SHAPE),--shape $(SHAPE)) $(if $(DEVICE),--device $(DEVICE)) $(if $(JSON),--json $(JSON))
+
+gpu-check: dev ## everything that only a GPU can show, within ten minutes
+	$(BIN)/pytest -p no:xdist tests/gpu tests/unit/test_gpu_exactness.py
+	PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True timeout 420 $(BIN)/python -m gpu_jobs.bench --shape 8b 70b \
+		--lengths 4096 --ranks 16 --steps 3 --json gpu-bench.json
 
 clean: ## forget the virtual environment and the embedded run's data
 	rm -rf $(VENV) .brightrun

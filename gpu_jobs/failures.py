@@ -8,6 +8,8 @@ import uuid
 from collections.abc import Sequence
 
 from functions.errors import BrightRunError
+from functions.memory import in_parts
+from functions.model.estimate import MemoryNeed
 from functions.model.events import Failed
 from functions.model.job_spec import JobSpec
 
@@ -24,21 +26,28 @@ class JobFailed(BrightRunError):
         self.fixes = tuple(fixes)
 
 
-def describe(error: BaseException, *, spec: JobSpec, step: int | None, log_tail: Sequence[str]) -> Failed:
-    """The event that tells of an exception.
+def describe(
+    error: BaseException,
+    *,
+    spec: JobSpec,
+    step: int | None,
+    log_tail: Sequence[str],
+    memory: MemoryNeed | None = None,
+) -> Failed:
+    """The event that tells of an exception. `memory` is what the run was expected to need, once that is known.
 
     An exception that nobody foresaw gets a reference that stands in the log beside its traceback.
     """
-    known = error if isinstance(error, JobFailed) else _recognize(error, spec)
+    known = error if isinstance(error, JobFailed) else _recognize(error, spec, memory)
     return Failed(
         code=known.code, what=known.what, why=known.why, fixes=known.fixes, step=step, log_tail=tuple(log_tail)
     )
 
 
-def _recognize(error: BaseException, spec: JobSpec) -> JobFailed:
+def _recognize(error: BaseException, spec: JobSpec, memory: MemoryNeed | None) -> JobFailed:
     text = str(error)
     if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError) or "can't allocate memory" in text:
-        return out_of_memory(spec, why=text)
+        return out_of_memory(spec, why=text, memory=memory)
     if is_disk_full(error):
         return disk_full(needed=None, free=None)
     if isinstance(error, BrightRunError):
@@ -67,8 +76,10 @@ def is_disk_full(error: BaseException) -> bool:
     return False
 
 
-def out_of_memory(spec: JobSpec, *, why: str) -> JobFailed:
-    """The model, its activations or its logits did not fit."""
+def out_of_memory(spec: JobSpec, *, why: str, memory: MemoryNeed | None = None) -> JobFailed:
+    """The model, its activations or its logits did not fit; `memory` explains in parts where it went."""
+    if memory is not None:
+        why = f"{in_parts(memory)} {why}"
     settings = spec.hyperparameters
     fixes = []
     if settings.batch_size > 1:

@@ -59,7 +59,7 @@ def _attempt(run: JobRun, tail: deque[str]) -> int:
         return INTERRUPTED
     except Exception as error:
         log.exception("The job failed.")
-        failed = describe(error, spec=run.spec, step=run.step, log_tail=tuple(tail))
+        failed = describe(error, spec=run.spec, step=run.step, log_tail=tuple(tail), memory=run.memory)
         log.error("%s: %s %s", failed.code, failed.what, failed.why)  # noqa: TRY400 - the trace stands above
         run.emit(failed)
         return FAILED
