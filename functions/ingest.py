@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from functions.model.events import (
     StageChanged,
 )
 from functions.model.ids import derived_id
-from functions.model.job import Artifact, Job, StopKind
+from functions.model.job import MAX_RECOVERIES, Artifact, Job, StopKind
 from functions.model.outbox import Notice
 from functions.model.states import TERMINAL, JobState
 from functions.ports import Clock, Database, Transaction
@@ -58,7 +59,8 @@ def ingest(db: Database, *, clock: Clock, job_id: UUID, attempt: int, batch: Eve
             new = tx.jobs.add_events([event for event in batch.events if event.attempt == number], now)
             if new:
                 tx.jobs.add_points(job_id, number, new)
-                job = _apply(tx, job, number, new, now)
+                for part in _parts(new):
+                    job = _apply(tx, _taken_up(tx, job, number, part[0], now), number, part, now)
                 stored += len(new)
     return stored
 
@@ -70,6 +72,41 @@ def stop_asked(db: Database, *, job_id: UUID, attempt: int) -> StopKind | None:
     if job is None or job.attempt != attempt or job.state in TERMINAL:
         return StopKind.CANCEL
     return job.stop.kind if job.stop else None
+
+
+def _parts(events: list[Event]) -> Iterator[list[Event]]:
+    """The events up to each interruption: what comes after one is told by another start of the attempt."""
+    part: list[Event] = []
+    for event in events:
+        part.append(event)
+        if isinstance(event.body, Interrupted):
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _taken_up(tx: Transaction, job: Job, attempt: int, first: Event, now: datetime) -> Job:
+    """The job, recovering if its machine's owner has started the interrupted attempt again by itself."""
+    lost = job.progress.interruptions[-1] if job.progress.interruptions else None
+    if (
+        attempt != job.attempt
+        or job.state is not JobState.INTERRUPTED
+        or not isinstance(first.body, StageChanged)
+        or lost is None
+        or not lost.wait_for_call
+        or job.recoveries >= MAX_RECOVERIES
+    ):
+        return job
+    tx.jobs.reopen_attempt(job.id, attempt, now)
+    tx.jobs.update(job.id, state=JobState.RECOVERING, recoveries=job.recoveries + 1)
+    return job.model_copy(update={"state": JobState.RECOVERING, "recoveries": job.recoveries + 1})
+
+
+def _key(job: Job) -> str:
+    """Names this start of the job, for messages that are told once a start."""
+    losses = job.progress.interruptions
+    return f"{job.attempt}.{len(losses)}" if losses and losses[-1].wait_for_call else str(job.attempt)
 
 
 def _apply(tx: Transaction, job: Job, attempt: int, events: list[Event], now: datetime) -> Job:
@@ -126,7 +163,7 @@ def move(tx: Transaction, *, job: Job, state: JobState, now: datetime) -> Job:
     job = job.model_copy(update={"state": state, "ended_at": now if state in TERMINAL else None})
     tx.outbox.put(job=job, notice=Notice.CARD, key="", at=now, data={})
     if notice is not None:
-        tx.outbox.put(job=job, notice=notice, key=str(job.attempt), at=now, data=data)
+        tx.outbox.put(job=job, notice=notice, key=_key(job), at=now, data=data)
     return job
 
 
@@ -156,7 +193,7 @@ def _tell(tx: Transaction, job: Job, event: Event, now: datetime) -> None:
         data: dict[str, float | int | str | None] = {"step": body.step, "loss": body.loss}
         tx.outbox.put(job=job, notice=Notice.HELD_OUT, key=str(body.step), at=now, data=data)
     elif isinstance(body, Resumed):
-        tx.outbox.put(job=job, notice=Notice.RECOVERED, key=str(event.attempt), at=now, data={"step": body.step})
+        tx.outbox.put(job=job, notice=Notice.RECOVERED, key=_key(job), at=now, data={"step": body.step})
 
 
 def _artifact(job: Job, body: ArtifactStored, at: datetime) -> Artifact:

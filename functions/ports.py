@@ -176,6 +176,10 @@ class Jobs(Protocol):
         """Mark the attempt ended, once; returns its seconds, 0 if it had ended before."""
         ...
 
+    def reopen_attempt(self, job_id: UUID, attempt: int, at: datetime) -> None:
+        """An ended attempt was started again by its machine's owner: it runs, and is billed, from now on."""
+        ...
+
     def attempt(self, job_id: UUID, attempt: int) -> Attempt | None:
         """One attempt."""
         ...

@@ -140,7 +140,9 @@ def _perplexity(progress: Progress, body: PerplexityMeasured, _: datetime) -> Pr
 
 
 def _interrupted(progress: Progress, body: Interrupted, at: datetime) -> Progress:
-    return interrupted(progress, at=at, step=body.step, cause=body.signal) if progress.stopping is None else progress
+    if progress.stopping is not None:
+        return progress
+    return interrupted(progress, at=at, step=body.step, cause=body.signal, wait_for_call=body.wait_for_call)
 
 
 def _resumed(progress: Progress, body: Resumed, at: datetime) -> Progress:
@@ -177,9 +179,9 @@ def _finished(progress: Progress, body: Finished, _: datetime) -> Progress:
     )
 
 
-def interrupted(progress: Progress, *, at: datetime, step: int, cause: str) -> Progress:
+def interrupted(progress: Progress, *, at: datetime, step: int, cause: str, wait_for_call: bool = False) -> Progress:
     """The progress after the machine was lost at `step`; the stage it was in will begin anew."""
-    loss = Interruption(at=at, step=step, cause=cause)
+    loss = Interruption(at=at, step=step, cause=cause, wait_for_call=wait_for_call)
     return halted(progress, at=at).model_copy(update={"interruptions": (*progress.interruptions, loss)})
 
 

@@ -165,12 +165,25 @@ class Reconciler:
         if job.stop is not None:
             self._stop(job, attempt)
         elif job.state in (JobState.INTERRUPTED, JobState.RECOVERING) and (attempt is None or attempt.ended_at):
-            self._recover(job_id)
+            if not self._goes_on(job, attempt):
+                self._recover(job_id)
         elif attempt is not None and not attempt.call_id:
             if self._clock() - attempt.launched_at > LAUNCH_GRACE:
                 self._launch(job_id)
         elif attempt is not None:
             self._check(job, attempt)
+
+    def _goes_on(self, job: Job, attempt: Attempt | None) -> bool:
+        """Whether the call behind an interrupted attempt is not over: its machine's owner may start it again."""
+        lost = job.progress.interruptions[-1] if job.progress.interruptions else None
+        if attempt is None or not attempt.call_id or lost is None or not lost.wait_for_call:
+            return False
+        if not self._compute.poll(attempt.call_id).running:
+            return False
+        if lost.planned or job.recoveries < MAX_RECOVERIES:
+            return True
+        self._compute.cancel(attempt.call_id)
+        return False
 
     def _check(self, job: Job, attempt: Attempt) -> None:
         call = self._compute.poll(attempt.call_id)
@@ -254,10 +267,12 @@ class Reconciler:
             if job is None or job.state not in (JobState.INTERRUPTED, JobState.RECOVERING):
                 return
             now = self._clock()
-            if job.state is JobState.INTERRUPTED and job.recoveries >= MAX_RECOVERIES:
+            planned = bool(job.progress.interruptions) and job.progress.interruptions[-1].planned
+            counts = job.state is JobState.INTERRUPTED and not planned
+            if counts and job.recoveries >= MAX_RECOVERIES:
                 _give_up(tx, job, now)
                 return
-            recoveries = job.recoveries + (job.state is JobState.INTERRUPTED)
+            recoveries = job.recoveries + counts
             tx.jobs.begin_attempt(job_id, now)
             tx.jobs.update(job_id, state=JobState.RECOVERING, recoveries=recoveries)
             tx.outbox.put(job=job, notice=Notice.CARD, key="", at=now, data={})

@@ -159,6 +159,19 @@ def model_gated(base_model: str) -> JobFailed:
     )
 
 
+def killed_by_host(times: int) -> JobFailed:
+    """The machine was killed again and again, without a word and without getting anywhere."""
+    return JobFailed(
+        "host_killed",
+        f"The machine was killed {times} times in a row without a word, and nothing was gained in between.",
+        why="That is how a machine ends whose main memory (not the GPU's) runs out; a failing host looks the same.",
+        fixes=(
+            "Start the job again: if a host failed, another one takes it from its last checkpoint.",
+            "Make the training file smaller, or its longest conversations shorter.",
+        ),
+    )
+
+
 def upload_failed(name: str, *, why: str) -> JobFailed:
     """The artifact is made but could not be stored."""
     return JobFailed(

@@ -214,7 +214,7 @@ class Trainer:
             self._emit(Resumed(step=self.progress.step))
         elif self._earlier is not None:
             self._go_on_from(self._earlier)
-        elif self._spec.attempt > 1:
+        elif self._spec.attempt > 1 or self._spec.start > 1:
             self._emit(Resumed(step=0))
 
     def _take_over(self, checkpoints: Checkpoints, newest: Checkpoint) -> dict[str, Any]:

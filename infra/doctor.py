@@ -40,8 +40,17 @@ def examine(settings: Settings) -> list[Finding]:
         Finding("Database", *examine_database(settings)),
         _slack(settings),
         Finding("Storage", *examine_storage(settings)),
-        Finding("Compute", "this machine", "one job at a time; BRIGHTRUN_MAX_RUNNING_JOBS allows more"),
+        _compute(settings),
     ]
+
+
+def _compute(settings: Settings) -> Finding:
+    if settings.compute == "local":
+        return Finding("Compute", "this machine", "one job at a time; BRIGHTRUN_MAX_RUNNING_JOBS allows more")
+    from infra.modal.verdict import examine_modal
+
+    verdict = examine_modal(settings)
+    return Finding("Modal", "ok" if verdict.ok else "broken", verdict.detail, broken=not verdict.ok)
 
 
 def render(findings: list[Finding]) -> str:

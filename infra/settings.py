@@ -6,7 +6,7 @@ import os
 import secrets
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -55,6 +55,14 @@ class Settings(BaseSettings):
     slack_app_token: SecretStr | None = None
     slack_signing_secret: SecretStr | None = None
     slack_api_url: str = "https://slack.com/api/"
+
+    compute: Literal["local", "modal"] = "local"
+    modal_app: str = "brightrun"
+    modal_secret: str = "brightrun"  # noqa: S105 - the name of one
+    modal_runs_volume: str = "brightrun-runs"
+    modal_models_volume: str = "brightrun-models"
+    modal_mount_root: str = "/vol"
+    modal_timeout_seconds: int = Field(default=86_400, ge=60, le=86_400)
 
     max_running_jobs: int = Field(default=1, ge=1)
     max_waiting_jobs: int = Field(default=3, ge=1)

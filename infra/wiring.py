@@ -16,11 +16,13 @@ from bot.app import create_app
 from bot.context import BotContext
 from functions import catalog
 from functions.errors import InvalidInput, Unavailable
+from functions.model.job_spec import EMBEDDED_MODEL
 from functions.model.people import Role
 from functions.model.views import QueueLimits
 from functions.ports import Compute, Database, Files
 from functions.reconcile import Reconciler
 from functions.training_files import MAX_BYTES
+from gpu_jobs.embedded_model import ensure_embedded_model
 from infra.clock import utc_now
 from infra.local_compute import LocalCompute
 from infra.local_files import LocalFiles
@@ -65,7 +67,7 @@ class Parts:
             files=self.files,
             clock=utc_now,
             pictures=FigurePictures(),
-            counter=SubprocessTokenCounter(lambda model: self.compute.model_path(model) or model),
+            counter=SubprocessTokenCounter(lambda model: tokenizer_source(self.settings, self.compute, model)),
             provider=self.compute.provider,
             base_model=catalog.models_of(self.compute.provider)[-1].hub_id,
             default_role=self.settings.default_role,
@@ -95,7 +97,31 @@ def build_parts(settings: Settings, role: DatabaseRole = DatabaseRole.OWNER) -> 
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     files = build_files(settings)
     db = PostgresDatabase(database_url.get_secret_value(), default_limit_cents=settings.monthly_budget_cents)
-    return Parts(settings=settings, db=db, files=files, compute=LocalCompute(settings.data_dir))
+    return Parts(settings=settings, db=db, files=files, compute=build_compute(settings))
+
+
+def build_compute(settings: Settings) -> Compute:
+    """Where GPU jobs run: on this machine, or at Modal."""
+    if settings.compute == "modal":
+        # Imported where it is used: a run without Modal starts faster without its SDK.
+        from infra.modal.compute import ModalCompute
+        from infra.modal.names import Names
+
+        return ModalCompute(Names.of(settings))
+    return LocalCompute(settings.data_dir)
+
+
+def tokenizer_source(settings: Settings, compute: Compute, base_model: str) -> str:
+    """Where this machine finds a base model's tokenizer: a folder that is here, or the model's name at the hub.
+
+    A folder of the compute's need not be here; the service's containers at Modal do mount it.
+    """
+    path = compute.model_path(base_model)
+    if path and Path(path).is_dir():
+        return path
+    if base_model == EMBEDDED_MODEL:
+        return str(ensure_embedded_model(settings.data_dir / "models"))
+    return base_model
 
 
 def build_files(settings: Settings) -> Files:

@@ -88,6 +88,8 @@ class JobSpec(BaseModel):
     `work_dir` outlives attempts: checkpoints, event spool and artifacts are in it.
     `base_model` is a Hugging Face id or a local folder; `base_model_path`, where set, is read instead.
     `rate_cents_per_hour` only serves the cost line of the summary that is packed with the adapter.
+    `start` counts the starts of this attempt where the machine's owner starts it again by itself
+    (`restarted_by_owner`). After `stop_after_seconds` the job saves and ends as interrupted, before it is ended.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -108,3 +110,6 @@ class JobSpec(BaseModel):
     rate_cents_per_hour: int = Field(default=0, ge=0)
     preset: str = ""
     resume_from: ResumeFrom | None = None
+    start: int = Field(default=1, ge=1)
+    restarted_by_owner: bool = False
+    stop_after_seconds: int | None = Field(default=None, ge=1)

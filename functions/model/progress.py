@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from functions.model.events import Failed, HeldOut, Metrics, PerplexityMeasured, Planned, Stage
+from functions.model.events import TIME_LIMIT, Failed, HeldOut, Metrics, PerplexityMeasured, Planned, Stage
 
 
 class _Record(BaseModel):
@@ -38,13 +38,22 @@ class StageProgress(_Record):
 
 
 class Interruption(_Record):
-    """One loss of the machine: after which step, and from which checkpoint it went on, if it did."""
+    """One loss of the machine: after which step, and from which checkpoint it went on, if it did.
+
+    `wait_for_call`: see `events.Interrupted`.
+    """
 
     at: AwareDatetime
     step: int
     cause: str
+    wait_for_call: bool = False
     resumed_at: AwareDatetime | None = None
     resumed_step: int | None = None
+
+    @property
+    def planned(self) -> bool:
+        """Whether the job stopped by itself because its machine's time was over: no loss, and none is counted."""
+        return self.cause == TIME_LIMIT
 
 
 class Progress(_Record):

@@ -60,7 +60,7 @@ def test_resumed_run_equals_uninterrupted_run_bit_by_bit(
     else:
         assert code == 75
         assert kinds(first)[-2:] == ["checkpoint", "interrupted"]
-        assert told(first)[-1] == {"kind": "interrupted", "step": last, "signal": sent.name}
+        assert told(first)[-1] == {"kind": "interrupted", "step": last, "signal": sent.name, "wait_for_call": False}
         assert resumed == last
     base = [body for spec in (first, second) for body in told(spec) if body["kind"] == "held_out" and body["step"] == 0]
     assert len(base) == 1
