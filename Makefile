@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 SHELL := /bin/bash
 
-.PHONY: help system setup dev demo up test test-pooler check format bench browser pooler clean
+.PHONY: help system setup dev demo up test test-pooler check format bench chaos browser pooler clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,9 @@ format: dev ## put the code into shape
 
 bench: dev ## measure what we claim, ours against the baseline
 	$(BIN)/python -m tests.bench
+
+chaos: dev ## break everything on purpose, FAULTS=N times, and check that it adds up (SEED=S repeats a run)
+	$(BIN)/python -m tests.recovery --faults $(or $(FAULTS),100) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON))
 
 clean: ## forget the virtual environment and the embedded run's data
 	rm -rf $(VENV) .brightrun

@@ -1,0 +1,19 @@
+"""A short run of the chaos harness: a dozen faults over real jobs, then every invariant. `make chaos` has no end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.recovery.harness import Plan, run_chaos
+
+
+@pytest.mark.xdist_group("demo")
+@pytest.mark.timeout(400)  # a minute as a rule; on a machine that is busy with others it takes longer
+def test_a_dozen_faults_leave_no_trace(tmp_path: Path) -> None:
+    plan = Plan(faults=12, seed=20261121, training_files=3, pause=(0.2, 1.2), wait_for_state=1.0)
+    report = run_chaos(plan, tmp_path)
+    assert report.passed, report.text()
+    assert len(report.trail) == plan.faults, report.text()
+    assert report.jobs >= 3
