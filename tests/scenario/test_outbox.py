@@ -294,3 +294,35 @@ def test_a_message_that_cannot_be_drawn_waits_and_is_found_in_the_log(
     room.worker = room.new_worker()
     room.send(seconds=2)
     assert len(room.texts()) == 2
+
+
+def test_a_message_that_can_never_be_drawn_is_set_aside_and_holds_up_nothing(
+    room: PostRoom, caplog: pytest.LogCaptureFixture
+) -> None:
+    room.send()
+    room.worker = room.new_worker(replace(room.context, pictures=NoPictures()))
+    room.put(Notice.HELD_OUT, "5", step=5, loss=2.0)
+    room.put(Notice.INTERRUPTED, "1", step=5, cause="killed")
+    with caplog.at_level(logging.ERROR):
+        for _ in range(6):
+            room.send(seconds=60)
+    assert "set aside after 6 tries" in caplog.text
+    assert room.waiting() == 0
+    _, instead, interrupted = room.texts()
+    assert "could not be drawn" in instead
+    assert "held out" in instead
+    assert "machine was lost" in interrupted
+
+
+@pytest.mark.parametrize("kind", ["ratelimit", "status", "drop_after"])
+def test_what_is_set_aside_is_said_once_however_slack_behaves(room: PostRoom, kind: str) -> None:
+    room.send()
+    room.worker = room.new_worker(replace(room.context, pictures=NoPictures()))
+    room.put(Notice.HELD_OUT, "5", step=5, loss=2.0)
+    for _ in range(5):
+        room.send(seconds=60)
+    room.fault(kind)
+    for _ in range(3):
+        room.send(seconds=301)
+    assert len(room.texts()) == 2
+    assert room.waiting() == 0
