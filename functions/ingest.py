@@ -11,11 +11,14 @@ from functions.errors import InvalidInput, NotFound
 from functions.failure_history import note_ending
 from functions.model.events import (
     ArtifactStored,
+    CheckpointSaved,
     Event,
     EventBatch,
     HeldOut,
     Interrupted,
     Metrics,
+    PerplexityMeasured,
+    Planned,
     Resumed,
     Stage,
     StageChanged,
@@ -106,9 +109,10 @@ def _apply(tx: Transaction, job: Job, attempt: int, events: list[Event], now: da
 def _late(tx: Transaction, job: Job, progress: Progress, event: Event, now: datetime) -> Progress:
     """News of an attempt that ended, brought along by the next one, which may not come by that place again.
 
-    The run began, and was measured at a step, only once, whichever attempt did it: people are told of both.
+    It comes before that one's own, so figures are folded in as ever; stages, the state and the attempt's end are
+    settled already. The run began, and was measured at a step, only once: people are told of both.
     """
-    if isinstance(event.body, HeldOut):
+    if isinstance(event.body, Planned | Metrics | HeldOut | CheckpointSaved | PerplexityMeasured):
         progress = advance(progress, event)
     if isinstance(event.body, HeldOut | StageChanged):
         _tell(tx, job, event, now)

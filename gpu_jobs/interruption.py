@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
@@ -17,6 +18,18 @@ class Interrupted(BaseException):
     def __init__(self, signal_name: str) -> None:
         super().__init__(signal_name)
         self.signal_name = signal_name
+
+
+def pause(seconds: float, check: Callable[[], None]) -> None:
+    """Wait, looking for a signal twice a second.
+
+    Raises:
+        Interrupted: one came; see `Interruption.check`.
+    """
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        check()
+        time.sleep(min(0.5, left))
 
 
 class Interruption:

@@ -43,6 +43,8 @@ def train_job(run: JobRun) -> None:
         prepared = preprocess(run, device)
         model = load(run, device)
         result = train(run, device, prepared, model)
+    # Here and not in `train`: who was killed between keeping the result and this comes by again.
+    _checkpoints(run).remove_all()
     deliver(run, result)
 
 
@@ -50,7 +52,7 @@ def preprocess(run: JobRun, device: Device) -> Prepared:
     """Fetch the training file, hold some conversations out, and turn both sides into tokens."""
     spec, settings = run.spec, run.spec.hyperparameters
     run.start(Stage.PREPROCESSING, "Fetching the training file…")
-    sequences = read_training_data(spec.data, run.work_dir)
+    sequences = read_training_data(spec.data, run.work_dir, run.check)
     train, held_out = split_held_out(sequences, spec.data.held_out_fraction, settings.seed)
     run.say(f"Tokenizing {_conversations([*train, *held_out])} conversations…")
     tokenizer = load_job_tokenizer(spec)
@@ -89,10 +91,9 @@ def train(run: JobRun, device: Device, prepared: Prepared, model: Any) -> Traini
     )
     conversations = _conversations(prepared.held_out)
     run.start(Stage.TRAINING, f"Measuring the base model on {conversations} held-out conversations…")
-    base, is_new = held_out.base(run.work_dir / "base-perplexity.json", run.fingerprint)
-    if is_new:
-        run.emit(HeldOut(step=0, loss=base.loss))
-    checkpoints = Checkpoints(run.work_dir / "checkpoints", fingerprint=run.fingerprint, keep=run.spec.keep_checkpoints)
+    base = held_out.base(run.work_dir / "base-perplexity.json", run.fingerprint)
+    # Also where an earlier attempt measured it: that one may have been killed before it could say so.
+    run.emit(HeldOut(step=0, loss=base.loss))
     trainer = Trainer(
         spec=run.spec,
         model=model,
@@ -101,7 +102,7 @@ def train(run: JobRun, device: Device, prepared: Prepared, model: Any) -> Traini
         device=device,
         loss=loss,
         held_out=held_out,
-        checkpoints=checkpoints,
+        checkpoints=_checkpoints(run),
         earlier=run.earlier,
         emit=run.emit,
         check=run.check,
@@ -121,7 +122,6 @@ def train(run: JobRun, device: Device, prepared: Prepared, model: Any) -> Traini
         peak_memory_bytes=trainer.peak_memory_bytes or None,
     )
     keep_result(model, run.spec, result)
-    checkpoints.remove_all()
     run.finish(f"{progress.step} steps")
     return result
 
@@ -152,6 +152,10 @@ def deliver(run: JobRun, result: TrainingResult) -> None:
             peak_memory_bytes=result.peak_memory_bytes,
         )
     )
+
+
+def _checkpoints(run: JobRun) -> Checkpoints:
+    return Checkpoints(run.work_dir / "checkpoints", fingerprint=run.fingerprint, keep=run.spec.keep_checkpoints)
 
 
 def _tell_plan(run: JobRun, device: Device, prepared: Prepared) -> None:

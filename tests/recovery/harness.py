@@ -40,8 +40,8 @@ class Plan:
     seed: int
     training_files: int = 4
     running: int = 2
-    pause: tuple[float, float] = (0.1, 1.5)
-    wait_for_state: float = 5.0
+    pause: tuple[float, float] = (0.1, 1.0)
+    wait_for_state: float = 1.5
     at_most: float = 3600.0
     kinds: tuple[str, ...] = ()
 

@@ -243,10 +243,14 @@ def test_what_an_earlier_attempt_measured_is_told_once_though_it_comes_late(stan
     say(stand.db, stand.clock, stand.job, *TRAINED[3:], first=4, attempt=1)
     measured = [body for body in TRAINED if isinstance(body, HeldOut) and body.step]
     assert stand.notices() == ["started", *["held_out"] * len(measured)]
-    assert stand.job.progress.held_out == measured[-1]
+    progress = stand.job.progress
+    assert (progress.held_out, progress.step, progress.checkpoint_step) == (measured[-1], 10, 5)
     assert stand.job.state is JobState.RECOVERING
-    say(stand.db, stand.clock, stand.job, *TRAINED)
-    assert stand.notices() == []
+    # The second attempt finds the result and goes straight to packing it.
+    say(stand.db, stand.clock, stand.job, *ENDED[1:])
+    assert stand.job.state is JobState.COMPLETED
+    assert [item.status for item in stand.job.progress.stages[:3]] == ["complete"] * 3
+    assert stand.notices() == ["completed"]
 
 
 def test_after_a_recovery_the_bar_and_the_clock_go_on_from_what_was_kept(stand: Stand) -> None:
