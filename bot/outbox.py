@@ -55,9 +55,12 @@ class OutboxWorker:
         """Send the next message that is due; whether there was one."""
         with self._context.db.transaction() as tx:
             message = tx.outbox.claim(self._context.clock())
-            if message is None:
-                return False
-            job = tx.jobs.get(message.job_id)
+        if message is None:
+            return False
+        with self._context.db.transaction() as tx:
+            # Locked, and only after the claim: who changed the job while this message still waited put no second one
+            # behind it and may not have committed yet. What is drawn now has to show that change.
+            job = tx.jobs.get(message.job_id, lock=True)
             card = tx.outbox.card(message.job_id)
             now, limits = self._context.clock(), self._context.limits
             view = card_view(tx, job=job, now=now, limits=limits) if job else None

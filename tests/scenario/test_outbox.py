@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from bot.outbox import OutboxWorker
 from functions.jobs import card_view
 from functions.model.job import Job
 from functions.model.outbox import Notice
+from functions.model.states import JobState
 from functions.model.views import MetricPoint
 from infra.clock import utc_now
 from infra.local_files import LocalFiles
@@ -162,6 +164,20 @@ def test_a_hundred_changes_edit_the_card_at_most_twice(room: PostRoom) -> None:
     room.send(seconds=4)
     assert len(room.people.calls("chat.update")) == 2
     assert len(room.texts()) == 1
+
+
+def test_a_change_that_is_committed_while_the_card_is_claimed_is_on_the_card(room: PostRoom) -> None:
+    with room.db.transaction() as tx:
+        tx.jobs.get(room.job.id, lock=True)
+        tx.jobs.update(room.job.id, state=JobState.PROVISIONING)
+        tx.outbox.put(job=room.job, notice=Notice.CARD, key="", at=room.clock(), data={})  # one waits already
+        sending = threading.Thread(target=room.worker.step)
+        sending.start()
+        sending.join(0.5)
+    sending.join(10)
+    room.send(seconds=10)
+    assert room.waiting() == 0
+    assert "queued" not in room.texts()[0]
 
 
 def test_what_a_job_tells_keeps_its_order_when_the_first_has_to_wait(room: PostRoom) -> None:
