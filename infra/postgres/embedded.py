@@ -7,9 +7,11 @@ import shlex
 import subprocess
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +80,6 @@ class EmbeddedPostgres:
 
     def _answers_signal(self) -> bool:
         # No /proc: another system than Linux.
-        import psutil
-
         return self.pid is not None and bool(psutil.pid_exists(self.pid))
 
 
@@ -96,7 +96,9 @@ def embedded_server(folder: Path) -> Iterator[EmbeddedPostgres]:
     try:
         yield EmbeddedPostgres(folder, server)
     finally:
-        server.cleanup()
+        # Ended while the wheel was about to kill it: where init reaps late, its polite way takes too long for it.
+        with suppress(psutil.NoSuchProcess):
+            server.cleanup()
 
 
 @contextmanager

@@ -31,9 +31,9 @@ class Chooser:
         """The pair to wait for."""
         return self._least(self.pairs)
 
-    def possible(self, states: Collection[str]) -> Pair | None:
-        """The best pair for the states that there are now."""
-        candidates = [pair for pair in self.pairs if pair.state in states]
+    def possible(self, states: Collection[str], kinds: Collection[str] | None = None) -> Pair | None:
+        """The best pair for the states that there are now, of these kinds if they are given."""
+        candidates = [pair for pair in self.pairs if pair.state in states and (kinds is None or pair.kind in kinds)]
         return self._least(candidates) if candidates else None
 
     def hit(self, kind: str, states: Collection[str]) -> None:

@@ -17,6 +17,8 @@ from tests.recovery.installation import Installation, LiveJob
 # While a trainer has a process of its own.
 TRAINER_STATES = ("provisioning", "recovering", "preprocessing", "loading_model", "training", "finalizing")
 STATES = ("queued", *TRAINER_STATES, "interrupted", "failed", "completed")
+AFTER_LOSS = ("interrupted", "recovering", "failed")
+LOSSES = ("trainer killed", "trainer terminated", "trainer killed in a save")
 _SAVE_PATIENCE_S = 4.0
 _SAVE_LOOK_S = 0.0005
 _SLACK_METHODS = ("chat.postMessage", "chat.postMessage", "chat.update", "files.completeUploadExternal", "*")

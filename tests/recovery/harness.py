@@ -17,7 +17,7 @@ from functions.model.states import TERMINAL
 from infra.workspace.client import PersonError
 from tests.recovery.chooser import Chooser, Pair
 from tests.recovery.evidence import Evidence, gather, leftovers, trainers_alive
-from tests.recovery.faults import STATES, Faults
+from tests.recovery.faults import AFTER_LOSS, LOSSES, STATES, Faults
 from tests.recovery.installation import Installation, LiveJob, installation
 from tests.recovery.invariants import violations
 from tests.recovery.reference import begin_references, curve
@@ -84,7 +84,9 @@ class Chaos:
             states = {job.state for job in jobs}
             if wanted.state not in states and now < until:
                 continue
-            pair = wanted if wanted.state in states else self._chooser.possible(states)
+            # What follows a lost machine is rare; where it is wanted, a machine is lost.
+            kinds = LOSSES if wanted.state in AFTER_LOSS else None
+            pair = wanted if wanted.state in states else self._chooser.possible(states, kinds)
             if pair is not None:
                 self._hit(pair, jobs)
             if wanted.state not in states:
@@ -94,7 +96,11 @@ class Chaos:
             until = next_one + self._plan.wait_for_state
 
     def _hit(self, pair: Pair, jobs: list[LiveJob]) -> None:
-        job = self._rng.choice([job for job in jobs if job.state == pair.state])
+        candidates = [job for job in jobs if job.state == pair.state]
+        job = self._rng.choice(candidates)
+        if pair.kind in LOSSES:
+            # Again and again the same one: it has three recoveries, and what comes then has to be seen as well.
+            job = max(candidates, key=lambda job: job.attempt)
         if not self._faults.do(pair.kind, job):
             self._chooser.missed(pair)
             return

@@ -175,6 +175,14 @@ def nothing_worth_telling_was_left_untold(seen: Evidence) -> Iterator[str]:
             yield f"{job['name']}: milestones {got}, wanted {wanted}"
 
 
+def every_stage_was_told_to_its_end(seen: Evidence) -> Iterator[str]:
+    """A finished run has no stage that looks as if it were still to come, or still going on."""
+    for job in seen.jobs:
+        stages = {item["stage"]: item["status"] for item in job["progress"]["stages"]}
+        if job["status"] == "completed" and set(stages.values()) != {"complete"}:
+            yield f"{job['name']}: {stages}"
+
+
 def no_process_is_left(seen: Evidence) -> Iterator[str]:
     """No trainer outlives its job."""
     for process in seen.processes:
@@ -219,6 +227,7 @@ INVARIANTS: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     each_job_has_one_card,
     each_milestone_was_told_once,
     nothing_worth_telling_was_left_untold,
+    every_stage_was_told_to_its_end,
     no_process_is_left,
     no_file_is_half,
     lost_trainers_were_noticed_in_time,
