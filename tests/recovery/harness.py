@@ -29,7 +29,7 @@ _PRESS_AGAIN_S = 6.0
 _REST_S = 300.0
 _REFERENCES_S = 240.0
 _ENDED = frozenset(state.value for state in TERMINAL)
-_LOGGED = re.compile(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception|Unavailable|Timeout)\b.{0,80})", re.MULTILINE)
+_LOGGED = re.compile(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception|Unavailable|Timeout|Disconnect)\b.{0,80})", re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ def test_a_killed_database_comes_back_with_what_was_committed(tmp_path: Path) ->
             connection.execute("insert into kept values ('committed')")
         os.kill(first, signal.SIGKILL)
         deadline = time.monotonic() + 60
+        while server.running:
+            time.sleep(0.005)
         while not server.ensure_running():
             assert time.monotonic() < deadline, (tmp_path / "postgres" / "log").read_text("utf-8")
             time.sleep(0.2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -125,6 +126,20 @@ def test_what_a_killed_process_was_writing_goes_and_what_is_being_written_stays(
         service.files.remove_abandoned()
         assert set(target.parent.iterdir()) == {live}
     assert target.read_bytes() == b"whole"
+
+
+def test_a_machine_that_goes_away_in_mid_request_is_no_error(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    ask = json.dumps({"name": "adapters.zip", "bytes": 9, "sha256": "0" * 64}).encode()
+    url = httpx.URL(service.link(service.post("uploads", ask).json()["url"]))
+    with socket.create_connection((url.host, url.port or 80)) as line:
+        head = f"PUT {url.raw_path.decode()} HTTP/1.1\r\nhost: {url.host}\r\ncontent-length: 9\r\n\r\nhalf"
+        line.sendall(head.encode())
+        time.sleep(0.2)
+    assert service.post("events", service.events(1)).json() == {"new": 1}
+    assert not [path for path in service.files.locate(MODEL_ARTIFACTS, "x").parent.rglob("*") if path.is_file()]
+    assert "Traceback" not in caplog.text
 
 
 def test_a_download_link_works_until_it_expires_and_not_when_altered(service: Service) -> None:
