@@ -26,6 +26,7 @@ from functions.model.events import (
 from functions.model.ids import derived_id
 from functions.model.job import Artifact, Job, StopKind
 from functions.model.outbox import Notice
+from functions.model.progress import Progress
 from functions.model.states import TERMINAL, JobState
 from functions.ports import Clock, Database, Transaction
 from functions.progress import advance, halted, next_states, stopped

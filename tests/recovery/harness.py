@@ -25,6 +25,7 @@ from tests.recovery.report import Happened, Report
 from tests.scenario.house import CHANNEL
 
 _TICK_S = 0.05
+_LOSE = 0.3
 _PRESS_AGAIN_S = 6.0
 _REST_S = 300.0
 _REFERENCES_S = 240.0
@@ -84,8 +85,9 @@ class Chaos:
             states = {job.state for job in jobs}
             if wanted.state not in states and now < until:
                 continue
-            # What follows a lost machine is rare; where it is wanted, a machine is lost.
-            kinds = LOSSES if wanted.state in AFTER_LOSS else None
+            # What follows a lost machine is rare; where it is wanted, a machine is lost, if not each time.
+            lose = wanted.state in AFTER_LOSS and self._rng.random() < _LOSE
+            kinds = LOSSES if lose else None
             pair = wanted if wanted.state in states else self._chooser.possible(states, kinds)
             if pair is not None:
                 self._hit(pair, jobs)
