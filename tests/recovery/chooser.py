@@ -16,7 +16,7 @@ class Pair(NamedTuple):
 
 
 class Chooser:
-    """Prefers the pairs that were hit least. A pair that does not turn up loses its turn for a while."""
+    """Prefers the pairs that were hit least. One that does not turn up three times loses a turn."""
 
     def __init__(
         self, rng: Random, kinds: Sequence[str], states: Sequence[str], applies: Callable[[str, str], bool]
@@ -53,7 +53,8 @@ class Chooser:
 
     def _least(self, pairs: Sequence[Pair]) -> Pair:
         def turns(pair: Pair) -> tuple[int, int]:
-            return self.hits[pair] + self._missed[pair], self._of_kind[pair.kind]
+            # Some states last an instant: a pair is worth waiting for more than once.
+            return self.hits[pair] + self._missed[pair] // 3, self._of_kind[pair.kind]
 
         fewest = min(map(turns, pairs))
         return self._rng.choice([pair for pair in pairs if turns(pair) == fewest])

@@ -7,13 +7,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
 from blocks.card import ACTION_RETRY
-from functions.model.states import TERMINAL
 from infra.workspace.client import PersonError
 from tests.recovery.chooser import Chooser, Pair
 from tests.recovery.evidence import Evidence, gather, leftovers, trainers_alive
@@ -29,7 +29,6 @@ _LOSE = 0.3
 _PRESS_AGAIN_S = 6.0
 _REST_S = 300.0
 _REFERENCES_S = 240.0
-_ENDED = frozenset(state.value for state in TERMINAL)
 _LOGGED = re.compile(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception|Unavailable|Timeout|Disconnect)\b.{0,80})", re.MULTILINE)
 
 
@@ -120,18 +119,18 @@ class Chaos:
         for job in jobs:
             if job.state == "failed":
                 self._press_again(job)
-        alive = [job for job in jobs if job.state not in _ENDED]
-        wanted = self._plan.running + 1
-        if len(alive) < wanted:
-            self._start(len(self._house.started) + 1)
+        # A failed one counts too, and keeps its file: it is to be taken up again.
+        open_ones = [job for job in jobs if job.state != "completed"]
+        if len(open_ones) < self._plan.running + 1:
+            self._start(len(self._house.started) + 1, {job.name.split(" on ")[1] for job in open_ones})
         self._begin_references(jobs)
         return [job for job in jobs if job.fresh]
 
-    def _start(self, number: int) -> None:
+    def _start(self, number: int, taken: Collection[str]) -> None:
         # Files take turns; the next one is free unless its job was hit again and again.
         for offset in range(self._plan.training_files):
             file = self._house.files[(number - 1 + offset) % self._plan.training_files]
-            if self._house.start_job(file, f"Run {number} on {file.name}"):
+            if file.name not in taken and self._house.start_job(file, f"Run {number} on {file.name}"):
                 return
 
     def _press_again(self, job: LiveJob) -> None:
@@ -150,7 +149,6 @@ class Chaos:
                     elena.click(message, ACTION_RETRY)
                 except PersonError:
                     return  # the card does not say yet that it failed
-                self.report.retries += 1
 
     def _begin_references(self, jobs: list[LiveJob]) -> None:
         """The runs to compare with, as soon as there is a spec of each training file."""
@@ -191,6 +189,7 @@ class Chaos:
         report.jobs, report.attempts = len(seen.jobs), len(seen.attempts)
         report.interruptions = sum(len(job["progress"]["interruptions"]) for job in seen.jobs)
         report.failures = len([row for row in seen.audit if row["action"] == "job.failed"])
+        report.retries = len([row for row in seen.audit if row["action"] == "job.retried"])
         report.events, report.messages = len(seen.events), len(seen.messages)
         report.slowest_notice = _slowest_notice(seen)
         report.line = dict(self._house.wire.met)
