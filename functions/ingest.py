@@ -12,11 +12,14 @@ from functions.errors import InvalidInput, NotFound
 from functions.failure_history import note_ending
 from functions.model.events import (
     ArtifactStored,
+    CheckpointSaved,
     Event,
     EventBatch,
     HeldOut,
     Interrupted,
     Metrics,
+    PerplexityMeasured,
+    Planned,
     Resumed,
     Stage,
     StageChanged,
@@ -24,6 +27,7 @@ from functions.model.events import (
 from functions.model.ids import derived_id
 from functions.model.job import MAX_RECOVERIES, Artifact, Job, StopKind
 from functions.model.outbox import Notice
+from functions.model.progress import Progress
 from functions.model.states import TERMINAL, JobState
 from functions.ports import Clock, Database, Transaction
 from functions.progress import advance, halted, next_states, stopped
@@ -117,6 +121,7 @@ def _apply(tx: Transaction, job: Job, attempt: int, events: list[Event], now: da
         if isinstance(event.body, ArtifactStored):
             tx.jobs.add_artifact(_artifact(job, event.body, event.at))
         if attempt != job.attempt:
+            progress = _late(tx, job, progress, event, now)
             continue
         asked = job.stop.kind if job.stop else None
         if asked is not None and isinstance(event.body, Interrupted):
@@ -137,6 +142,19 @@ def _apply(tx: Transaction, job: Job, attempt: int, events: list[Event], now: da
     watch_spend(tx, job=moved, now=now)
     tx.outbox.put(job=moved, notice=Notice.CARD, key="", at=now, data={})
     return moved
+
+
+def _late(tx: Transaction, job: Job, progress: Progress, event: Event, now: datetime) -> Progress:
+    """News of an attempt that ended, brought along by the next one, which may not come by that place again.
+
+    It comes before that one's own, so figures are folded in as ever; stages, the state and the attempt's end are
+    settled already. The run began, and was measured at a step, only once: people are told of both.
+    """
+    if isinstance(event.body, Planned | Metrics | HeldOut | CheckpointSaved | PerplexityMeasured):
+        progress = advance(progress, event)
+    if isinstance(event.body, HeldOut | StageChanged):
+        _tell(tx, job, event, now)
+    return progress
 
 
 def move(tx: Transaction, *, job: Job, state: JobState, now: datetime) -> Job:

@@ -91,7 +91,11 @@ def _forward(state: JobState, target: JobState) -> tuple[JobState, ...]:
 
 
 def _stage(progress: Progress, body: StageChanged, at: datetime) -> Progress:
+    order = list(Stage)
+
     def change(item: StageProgress) -> StageProgress:
+        if order.index(item.stage) < order.index(body.stage):
+            return _passed(item, at)
         if item.stage is not body.stage:
             return item
         if body.status == "started":
@@ -106,6 +110,13 @@ def _stage(progress: Progress, body: StageChanged, at: datetime) -> Progress:
         return item.model_copy(update={"detail": body.detail})
 
     return progress.model_copy(update={"stages": tuple(change(item) for item in progress.stages)})
+
+
+def _passed(item: StageProgress, at: datetime) -> StageProgress:
+    """An earlier stage: an attempt that finds its result on disk does not go through it again."""
+    if item.status == "complete":
+        return item
+    return item.model_copy(update={"status": "complete", "finished_at": at})
 
 
 def _planned(progress: Progress, body: Planned, _: datetime) -> Progress:

@@ -27,8 +27,9 @@ from functions.time_limit import begin_stop, over_limit
 
 log = logging.getLogger(__name__)
 
-# A launch whose call id was never stored died in between; it is launched again after this time.
-LAUNCH_GRACE = timedelta(seconds=60)
+# A launch whose call id was never stored died in between; it is launched again after this time. The job's row is
+# locked while it is launched, so this only spares the other reconciler the wait; lost machines are noticed in 30 s.
+LAUNCH_GRACE = timedelta(seconds=15)
 # Longer than the longest silence of a healthy job: loading 70B weights.
 SILENCE = timedelta(minutes=30)
 # How long a run may take to save where it is and go; after that its machine is ended, and the last checkpoint counts.

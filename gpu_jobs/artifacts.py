@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import time
 import unicodedata
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +18,7 @@ from functions.model.events import ArtifactStored
 from functions.model.job_spec import JobSpec
 from gpu_jobs.adapter_files import SAFETENSORS, file_sha256, write_companions
 from gpu_jobs.failures import disk_full, is_disk_full, upload_failed
+from gpu_jobs.interruption import pause
 from gpu_jobs.service import Service, may_succeed_later
 
 _SLUG_LENGTH = 60
@@ -100,8 +100,8 @@ def store(
     if service is None:
         return _stored(archive, str(archive.path))
     why = ""
-    for pause in pauses:
-        _sleep(pause, check)
+    for seconds in pauses:
+        pause(seconds, check)
         try:
             place = _place(archive, service)
             _put(archive, place["url"], check)
@@ -125,13 +125,6 @@ def _answered(error: httpx.HTTPStatusError) -> str:
         return f"{why}."
     reason = body.get("message") or body.get("error") if isinstance(body, dict) else None
     return f"{why}: {reason}" if isinstance(reason, str) else f"{why}."
-
-
-def _sleep(seconds: float, check: Callable[[], None]) -> None:
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        check()
-        time.sleep(min(0.5, left))
 
 
 def _place(archive: Archive, service: Service) -> dict[str, str]:

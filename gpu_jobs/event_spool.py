@@ -25,12 +25,18 @@ class Spool:
         self.attempt = attempt
         self._path = work_dir / f"events-{attempt}.jsonl"
         self._acked_path = work_dir / f"events-{attempt}.acked"
+        # Of a process that was killed while it noted its place.
+        self._acked_stage.unlink(missing_ok=True)
         self._lock = threading.Lock()
         self._overflow: list[bytes] = []
         self._size = self._repair()
         self._written = self._count()
         self._acked = self._read_acked()
         self._offset, self._taken = self._offset_of(self._acked)
+
+    @property
+    def _acked_stage(self) -> Path:
+        return self._acked_path.with_suffix(".acked.partial")
 
     @property
     def written(self) -> int:
@@ -115,10 +121,9 @@ class Spool:
         return acked
 
     def _note(self, acked: int) -> None:
-        stage = self._acked_path.with_suffix(".acked.partial")
         try:
-            stage.write_text(str(acked), "utf-8")
-            stage.replace(self._acked_path)
+            self._acked_stage.write_text(str(acked), "utf-8")
+            self._acked_stage.replace(self._acked_path)
         except OSError as error:
             # A later attempt then sends some events twice, which changes nothing for the service.
             log.warning("The place in the event file could not be noted: %s", error)

@@ -22,6 +22,18 @@ class Interrupted(BaseException):
         self.signal_name = signal_name
 
 
+def pause(seconds: float, check: Callable[[], None]) -> None:
+    """Wait, looking for a signal twice a second.
+
+    Raises:
+        Interrupted: one came; see `Interruption.check`.
+    """
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        check()
+        time.sleep(min(0.5, left))
+
+
 class Interruption:
     """While entered, SIGINT and SIGTERM are noted instead of acted on. Only a main thread can take signals.
 

@@ -69,6 +69,8 @@ def train_job(run: JobRun) -> None:
         prepared = preprocess(run, device, tokenizer)
         loaded = load(run, device, loading)
         result = train(run, device, prepared, loaded)
+    # Here and not in `train`: who was killed between keeping the result and this comes by again.
+    _checkpoints(run).remove_all()
     deliver(run, result)
 
 
@@ -87,7 +89,7 @@ def preprocess(run: JobRun, device: Device, tokenizer: Any) -> Prepared:
     """Fetch the training file, hold some conversations out, and turn both sides into tokens."""
     spec, settings = run.spec, run.spec.hyperparameters
     run.start(Stage.PREPROCESSING, "Fetching the training file…")
-    sequences = read_training_data(spec.data, run.work_dir)
+    sequences = read_training_data(spec.data, run.work_dir, run.check)
     train, held_out = split_held_out(sequences, spec.data.held_out_fraction, settings.seed)
     run.say(f"Tokenizing {_conversations([*train, *held_out])} conversations…")
     tokens = tokenize_sequences(train, tokenizer, settings.max_length, check=run.check)
@@ -137,10 +139,9 @@ def train(run: JobRun, device: Device, prepared: Prepared, loaded: Loaded) -> Tr
     )
     conversations = _conversations(prepared.held_out)
     run.start(Stage.TRAINING, f"Measuring the base model on {conversations} held-out conversations…")
-    base, is_new = held_out.base(run.work_dir / "base-perplexity.json", run.fingerprint)
-    if is_new:
-        run.emit(HeldOut(step=0, loss=base.loss))
-    checkpoints = Checkpoints(run.work_dir / "checkpoints", fingerprint=run.fingerprint, keep=run.spec.keep_checkpoints)
+    base = held_out.base(run.work_dir / "base-perplexity.json", run.fingerprint)
+    # Also where an earlier attempt measured it: that one may have been killed before it could say so.
+    run.emit(HeldOut(step=0, loss=base.loss))
     trainer = Trainer(
         spec=run.spec,
         model=model,
@@ -150,7 +151,7 @@ def train(run: JobRun, device: Device, prepared: Prepared, loaded: Loaded) -> Tr
         chosen=chosen,
         loss=loss,
         held_out=held_out,
-        checkpoints=checkpoints,
+        checkpoints=_checkpoints(run),
         earlier=run.earlier,
         emit=run.emit,
         check=run.check,
@@ -170,7 +171,6 @@ def train(run: JobRun, device: Device, prepared: Prepared, loaded: Loaded) -> Tr
         peak_memory_bytes=trainer.peak_memory_bytes or None,
     )
     keep_result(model, run.spec, result)
-    checkpoints.remove_all()
     run.finish(f"{progress.step} steps")
     return result
 
@@ -210,6 +210,10 @@ def _expected_memory(spec: JobSpec, device: Device, prepared: Prepared, loaded: 
     base = loaded.model.get_base_model()
     overhead = OVERHEAD if device.is_cuda else 0
     return expected_memory(spec, base, loaded.chosen, device, tokens=packed, targets=targets, overhead=overhead)
+
+
+def _checkpoints(run: JobRun) -> Checkpoints:
+    return Checkpoints(run.work_dir / "checkpoints", fingerprint=run.fingerprint, keep=run.spec.keep_checkpoints)
 
 
 def _tell_plan(run: JobRun, device: Device, prepared: Prepared) -> None:

@@ -18,6 +18,9 @@ from gpu_jobs.environment import training_environment
 
 # What a job inherits from this process; everything else, every secret above all, stays out.
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "HF_HOME", "HF_TOKEN")
+# The process notes its id before it becomes the trainer, so that a launcher that dies in between leaves none that
+# nobody can stop.
+_NOTING_ITS_ID = ("/bin/sh", "-c", 'echo $$ > "$0" && exec "$@"')
 
 
 class LocalCompute:
@@ -44,13 +47,14 @@ class LocalCompute:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return call_id
+            pid_file = folder / f"pid-{spec.attempt}"
             spec_file = folder / f"spec-{spec.attempt}.json"
             spec_file.write_text(spec.model_dump_json(indent=1), "utf-8")
             environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
             environment |= training_environment() | {"BRIGHTRUN_JOB_TOKEN": token}
             with (folder / f"output-{spec.attempt}.txt").open("ab") as output:
                 child = subprocess.Popen(  # noqa: S603 - our own interpreter and entry point
-                    [sys.executable, "-m", "gpu_jobs", str(spec_file)],
+                    [*_NOTING_ITS_ID, str(pid_file), sys.executable, "-m", "gpu_jobs", str(spec_file)],
                     env=environment,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -58,7 +62,7 @@ class LocalCompute:
                     pass_fds=(lock.fileno(),),
                     start_new_session=True,
                 )
-            (folder / f"pid-{spec.attempt}").write_text(str(child.pid), "utf-8")
+            pid_file.write_text(str(child.pid), "utf-8")
         self._children[call_id] = child
         return call_id
 

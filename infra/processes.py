@@ -16,6 +16,7 @@ from bot.outbox import OutboxWorker
 from functions.errors import BrightRunError
 from infra.clock import utc_now
 from infra.http.app import create_http_app
+from infra.local_files import LocalFiles
 from infra.settings import LOCAL_APP_TOKEN, LOCAL_BOT_TOKEN, DatabaseRole, Settings
 from infra.wiring import build_parts, slack_client
 from infra.workspace.app import WorkspaceConfig
@@ -70,6 +71,8 @@ def run_http(settings: Settings) -> None:
     # Slack's requests are the bot's affair, also where they come in by this door.
     alone = settings.database_url_of(DatabaseRole.BOT) == settings.database_url_of(DatabaseRole.INGEST)
     bot = parts if alone else build_parts(settings, DatabaseRole.BOT)
+    if isinstance(parts.files, LocalFiles):
+        parts.files.remove_abandoned()
     app = create_http_app(
         parts.db,
         parts.files,
