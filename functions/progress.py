@@ -177,9 +177,9 @@ def _finished(progress: Progress, body: Finished, _: datetime) -> Progress:
     )
 
 
-def interrupted(progress: Progress, *, at: datetime, step: int, cause: str) -> Progress:
+def interrupted(progress: Progress, *, at: datetime, step: int, cause: str, log_tail: tuple[str, ...] = ()) -> Progress:
     """The progress after the machine was lost at `step`; the stage it was in will begin anew."""
-    loss = Interruption(at=at, step=step, cause=cause)
+    loss = Interruption(at=at, step=step, cause=cause, log_tail=log_tail)
     return halted(progress, at=at).model_copy(update={"interruptions": (*progress.interruptions, loss)})
 
 

@@ -38,13 +38,17 @@ class StageProgress(_Record):
 
 
 class Interruption(_Record):
-    """One loss of the machine: after which step, and from which checkpoint it went on, if it did."""
+    """One loss of the machine: after which step, and from which checkpoint it went on, if it did.
+
+    `log_tail` is what the trainer's log said last, where the trainer itself said nothing.
+    """
 
     at: AwareDatetime
     step: int
     cause: str
     resumed_at: AwareDatetime | None = None
     resumed_step: int | None = None
+    log_tail: tuple[str, ...] = ()
 
 
 class Progress(_Record):
