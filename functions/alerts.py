@@ -26,9 +26,9 @@ _MEMORY_SHARE = 0.9
 _WINDOW = 20
 # A window's mean is called higher only this many standard errors, and this share, above the lowest window's.
 _ERRORS, _RISE = 5.0, 1.1
-# A loss is called flat after this share of the run, where it fell by less than a hundredth and the scatter
-# would have let a tenth be seen (3.6 standard errors).
-_FLAT_AFTER, _FLAT_STEPS, _FLAT_FALL, _FLAT_ERROR = 0.2, 30, 0.01, 0.025
+# A loss is called flat after this share of the run, where it fell by less than a hundredth, not even that is
+# clear of the scatter, and a tenth would have been (3.6 standard errors).
+_FLAT_AFTER, _FLAT_STEPS, _FLAT_FALL, _FLAT_ERROR, _CLEAR_ERRORS = 0.2, 40, 0.01, 0.025, 2.0
 _HELD_OUT_STEP, _HELD_OUT_RISE = 0.0025, 0.01
 _SLOW_POINTS, _SLOW_SHARE = 10, 0.6
 _IDLE_SHARE = 0.4
@@ -137,7 +137,8 @@ def _flat(progress: Progress, curve: Curve, losses: Sequence[float]) -> Alert | 
         return None
     before, now = fmean(first), fmean(last)
     error = _scatter(losses) * math.sqrt(2 / window)
-    if before <= 0 or abs(before - now) > _FLAT_FALL * before or error > _FLAT_ERROR * before:
+    clear = before - now > _CLEAR_ERRORS * error
+    if before <= 0 or clear or abs(before - now) > _FLAT_FALL * before or error > _FLAT_ERROR * before:
         return None
     return Alert(
         kind=AlertKind.LOSS_FLAT,

@@ -74,7 +74,7 @@ def _recognize(error: BaseException, spec: JobSpec) -> JobFailed:
     if is_out_of_memory(error):
         return out_of_memory(spec, why=text)
     if is_disk_full(error):
-        return disk_full(spec, why=text)
+        return disk_full(spec, error)
     if isinstance(error, BrightRunError):
         return JobFailed(
             FailureCode.SETTINGS_INVALID, error.what, why=error.where, fixes=(error.fix,) if error.fix else ()
@@ -123,11 +123,16 @@ def is_disk_full(error: BaseException) -> bool:
 
     torch and safetensors wrap the system's error: in a chain of exceptions or in the words of their own.
     """
-    return any(
-        (isinstance(cause, OSError) and cause.errno in _DISK_FULL_ERRNOS)
-        or any(os.strerror(number) in str(cause) for number in _DISK_FULL_ERRNOS)
-        for cause in _causes(error)
-    )
+    return bool(_disk_words(error))
+
+
+def _disk_words(error: BaseException) -> str:
+    """What the system said of the full disk, such as "No space left on device"."""
+    for cause in _causes(error):
+        for number in _DISK_FULL_ERRNOS:
+            if (isinstance(cause, OSError) and cause.errno == number) or os.strerror(number) in str(cause):
+                return os.strerror(number)
+    return ""
 
 
 def out_of_memory(spec: JobSpec, *, why: str) -> JobFailed:
@@ -148,7 +153,7 @@ def out_of_memory(spec: JobSpec, *, why: str) -> JobFailed:
     )
 
 
-def disk_full(spec: JobSpec, *, why: str, needed: int | None = None) -> JobFailed:
+def disk_full(spec: JobSpec, error: BaseException, *, needed: int | None = None) -> JobFailed:
     """No room to write; says how much is free where the job keeps its files, and how many bytes are needed."""
     room = shutil.disk_usage(spec.work_dir)
     wanted = f"{_megabytes(needed)} are needed, " if needed is not None else ""
@@ -156,7 +161,7 @@ def disk_full(spec: JobSpec, *, why: str, needed: int | None = None) -> JobFaile
     return JobFailed(
         FailureCode.DISK_FULL,
         "The disk is full. What was trained so far is kept.",
-        why=f"{free} ({why[:200]}).",
+        why=f"{free} ({_disk_words(error)}).",
         fixes=("Free some space and start the job again; only what is missing is done.", "Keep fewer checkpoints."),
     )
 

@@ -70,6 +70,7 @@ class Stage:
     reconciler: Reconciler
     worker: OutboxWorker
     ahead: ClockAhead
+    url: str
 
     @property
     def elena(self) -> Person:
@@ -228,4 +229,4 @@ def staged(
         client.control("rate_limits", {"on": False})
         slack = WebClient(token=BOT_TOKEN, base_url=workspace.api_url, retry_handlers=[])
         worker = OutboxWorker(replace(context, clock=ahead), slack)
-        yield Stage(workspace, client, db, files, compute, context, reconciler, worker, ahead)
+        yield Stage(workspace, client, db, files, compute, context, reconciler, worker, ahead, url)
