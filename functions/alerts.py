@@ -26,11 +26,13 @@ _MEMORY_SHARE = 0.9
 _WINDOW = 20
 # A window's mean is called higher only this many standard errors, and this share, above the lowest window's.
 _ERRORS, _RISE = 5.0, 1.1
-# A loss is called flat after this share of the run, where it fell by less than a hundredth and the scatter
-# would have let a tenth be seen (3.6 standard errors).
-_FLAT_AFTER, _FLAT_STEPS, _FLAT_FALL, _FLAT_ERROR = 0.2, 30, 0.01, 0.025
+# A loss is called flat after this share of the run, where it fell by less than a hundredth, not even that is
+# clear of the scatter, and a tenth would have been (3.6 standard errors).
+_FLAT_AFTER, _FLAT_STEPS, _FLAT_FALL, _FLAT_ERROR, _CLEAR_ERRORS = 0.2, 40, 0.01, 0.025, 2.0
 _HELD_OUT_STEP, _HELD_OUT_RISE = 0.0025, 0.01
-_SLOW_POINTS, _SLOW_SHARE = 10, 0.6
+# A machine that others use is slow for seconds at a time: what is told of lasts a minute, and ten steps.
+_LAST_POINTS, _LAST_SECONDS = 10, 60.0
+_SLOW_SHARE = 0.6
 _IDLE_SHARE = 0.4
 _STAGE_TIMES, _STAGE_GRACE_SECONDS = 2.0, 300.0
 _STAGE_NAMES = {
@@ -137,7 +139,8 @@ def _flat(progress: Progress, curve: Curve, losses: Sequence[float]) -> Alert | 
         return None
     before, now = fmean(first), fmean(last)
     error = _scatter(losses) * math.sqrt(2 / window)
-    if before <= 0 or abs(before - now) > _FLAT_FALL * before or error > _FLAT_ERROR * before:
+    clear = before - now > _CLEAR_ERRORS * error
+    if before <= 0 or clear or abs(before - now) > _FLAT_FALL * before or error > _FLAT_ERROR * before:
         return None
     return Alert(
         kind=AlertKind.LOSS_FLAT,
@@ -169,11 +172,21 @@ def _of_last_attempt(points: Sequence[TrainingPoint]) -> list[TrainingPoint]:
     return [point for point in points if point.attempt == points[-1].attempt] if points else []
 
 
+def _lately(points: Sequence[TrainingPoint]) -> int:
+    """How many of the last points make up a minute and ten steps; 0 where the attempt is too young to say."""
+    for number in range(_LAST_POINTS, len(points)):
+        if (points[-1].at - points[-number - 1].at).total_seconds() >= _LAST_SECONDS:
+            return number
+    return 0
+
+
 def _throughput(curve: Curve) -> Alert | None:
-    speeds = [p.tokens_per_second for p in _of_last_attempt(curve.recent) if p.tokens_per_second is not None]
-    if len(speeds) < 4 * _SLOW_POINTS:
+    measured = [point for point in _of_last_attempt(curve.recent) if point.tokens_per_second is not None]
+    speeds = [point.tokens_per_second or 0.0 for point in measured]
+    lately = _lately(measured)
+    if not lately or len(speeds) < 4 * lately:
         return None
-    now, usual = median(speeds[-_SLOW_POINTS:]), median(speeds[:-_SLOW_POINTS])
+    now, usual = median(speeds[-lately:]), median(speeds[:-lately])
     if now >= _SLOW_SHARE * usual:
         return None
     return Alert(
@@ -185,8 +198,10 @@ def _throughput(curve: Curve) -> Alert | None:
 
 
 def _idle(curve: Curve) -> Alert | None:
-    busy = [p.gpu_utilization for p in _of_last_attempt(curve.recent)[-_WINDOW:] if p.gpu_utilization is not None]
-    if len(busy) < _WINDOW or median(busy) >= _IDLE_SHARE:
+    measured = [point for point in _of_last_attempt(curve.recent) if point.gpu_utilization is not None]
+    lately = _lately(measured)
+    busy = [point.gpu_utilization or 0.0 for point in measured[-lately:]]
+    if not lately or median(busy) >= _IDLE_SHARE:
         return None
     return Alert(
         kind=AlertKind.GPU_IDLE,

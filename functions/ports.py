@@ -450,11 +450,15 @@ class Files(Protocol):
 
 
 class CallState(NamedTuple):
-    """How a launched attempt stands. `exit_code` is None while it runs or where none is known."""
+    """How a launched attempt stands. `exit_code` is None while it runs or where none is known.
+
+    `log_tail` holds the last lines of one that ended by an error, where they can be had.
+    """
 
     running: bool
     exit_code: int | None = None
     note: str = ""
+    log_tail: tuple[str, ...] = ()
 
 
 class Compute(Protocol):

@@ -190,9 +190,17 @@ def _finished(progress: Progress, body: Finished, _: datetime) -> Progress:
     )
 
 
-def interrupted(progress: Progress, *, at: datetime, step: int, cause: str, wait_for_call: bool = False) -> Progress:
+def interrupted(
+    progress: Progress,
+    *,
+    at: datetime,
+    step: int,
+    cause: str,
+    wait_for_call: bool = False,
+    log_tail: tuple[str, ...] = (),
+) -> Progress:
     """The progress after the machine was lost at `step`; the stage it was in will begin anew."""
-    loss = Interruption(at=at, step=step, cause=cause, wait_for_call=wait_for_call)
+    loss = Interruption(at=at, step=step, cause=cause, wait_for_call=wait_for_call, log_tail=log_tail)
     return halted(progress, at=at).model_copy(update={"interruptions": (*progress.interruptions, loss)})
 
 

@@ -13,7 +13,7 @@ from functions.capacity import due, gpu_found, no_gpu
 from functions.checkpoints import checkpoint_source
 from functions.errors import BrightRunError, NoCapacity
 from functions.ingest import move
-from functions.model.events import Failed
+from functions.lost import gave_up
 from functions.model.job import MAX_RECOVERIES, Attempt, Job, StopKind
 from functions.model.job_spec import JobSpec, ResumeFrom, TrainingData
 from functions.model.outbox import Notice
@@ -257,7 +257,8 @@ class Reconciler:
             cause = call.note or f"exit code {call.exit_code}"
             progress, state = stopped(job.progress, JobState.INTERRUPTED, at=now)
             if state is JobState.INTERRUPTED:
-                progress = interrupted(progress, at=now, step=progress.checkpoint_step or 0, cause=cause)
+                step = progress.checkpoint_step or 0
+                progress = interrupted(progress, at=now, step=step, cause=cause, log_tail=call.log_tail)
             tx.jobs.update(job_id, progress=progress)
             move(tx, job=job.model_copy(update={"progress": progress}), state=state, now=now)
         log.warning("job %s: attempt %s lost (%s)", job_id, attempt, cause)
@@ -281,15 +282,8 @@ class Reconciler:
 
 
 def _give_up(tx: Transaction, job: Job, now: datetime) -> None:
-    step = job.progress.checkpoint_step or 0
-    last = job.progress.interruptions[-1].cause if job.progress.interruptions else "unknown"
-    failure = Failed(
-        code="interrupted",
-        what=f"Interrupted {len(job.progress.interruptions)} times; automatic recovery stops here.",
-        why=f"The last interruption: {last}.",
-        fixes=(f"Try again: it goes on from step {step}, nothing before it is trained twice.",),
-        step=step,
-    )
+    failure = gave_up(job)
+    log.error("job %s: %s %s", job.id, failure.what, failure.why)
     progress = job.progress.model_copy(update={"failure": failure})
     tx.jobs.update(job.id, progress=progress)
     move(tx, job=job.model_copy(update={"progress": progress}), state=JobState.FAILED, now=now)

@@ -67,7 +67,7 @@ def pack(spec: JobSpec, adapter: Path, summary: Mapping[str, Any]) -> Archive:
     except (OSError, RuntimeError) as error:
         if is_disk_full(error):  # torch reports a failed write as a RuntimeError
             stage.unlink(missing_ok=True)
-            raise disk_full(needed=_needed(adapter), free=shutil.disk_usage(spec.work_dir).free) from error
+            raise disk_full(spec, error, needed=_needed(adapter)) from error
         raise
     return Archive(target, target.stat().st_size, file_sha256(target))
 

@@ -13,7 +13,7 @@ from functions.levers import packs
 from functions.model.job_spec import Hyperparameters, JobSpec
 from gpu_jobs.attention import set_attention
 from gpu_jobs.devices import Device, available_memory_bytes
-from gpu_jobs.failures import JobFailed, model_gated, model_missing
+from gpu_jobs.failures import JobFailed, model_gated, model_missing, model_unreachable
 from gpu_jobs.tokenization import load_tokenizer
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ def load_job_tokenizer(spec: JobSpec) -> Any:
     """The base model's tokenizer.
 
     Raises:
-        JobFailed: `model_missing` or `model_gated`.
+        JobFailed: `model_missing`, `model_gated` or `model_unreachable`.
     """
     with _telling_what_is_missing(spec.base_model):
         return load_tokenizer(spec.base_model_path or spec.base_model)
@@ -38,7 +38,8 @@ def load_base_model(spec: JobSpec, device: Device) -> Any:
     memory to spare the quantised weights are expanded once instead of in every pass: the same numbers, faster.
 
     Raises:
-        JobFailed: `model_missing`, `model_gated`, or `settings_invalid` for an attention kernel that is not there.
+        JobFailed: `model_missing`, `model_gated` or `model_unreachable`, or `settings_invalid` for an attention
+            kernel that is not there.
     """
     source = spec.base_model_path or spec.base_model
     nf4 = spec.engine.quantization == "nf4"
@@ -121,11 +122,16 @@ class _telling_what_is_missing:  # noqa: N801 - a context manager, read like a f
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from huggingface_hub.errors import GatedRepoError
+        from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
+        # By class, not by text: the hub's words for a missing model speak of gated ones too.
         chain = list(_causes(error))
-        if any(isinstance(item, GatedRepoError) or "gated repo" in str(item) for item in chain):
+        if any(isinstance(item, GatedRepoError) for item in chain):
             raise model_gated(self._name) from error
+        if any(isinstance(item, RepositoryNotFoundError) for item in chain):
+            raise model_missing(self._name, why=str(error)) from error
+        if any(isinstance(item, LocalEntryNotFoundError) for item in chain):
+            raise model_unreachable(self._name, why=str(error)) from error
         if isinstance(error, OSError) and error.errno is None:  # transformers raises bare OSErrors with a text only
             raise model_missing(self._name, why=str(error)) from error
 

@@ -102,7 +102,7 @@ class Trainer:
 
         Raises:
             Interrupted: a signal came; the last finished step was saved first.
-            JobFailed: `diverged`.
+            JobFailed: `nan_loss`.
             OSError: a checkpoint could not be written.
         """
         self._restore()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -10,20 +11,22 @@ from urllib.parse import unquote, urlsplit
 import httpx
 from pydantic import ValidationError
 
-from functions.model.conversation import TrainingSequence
+from functions.model.conversation import UNKNOWN, TrainingSequence
+from functions.model.events import FailedRecord
 from functions.model.job_spec import TrainingData
-from gpu_jobs.failures import JobFailed, data_altered, data_unreadable
+from gpu_jobs.failures import JobFailed, data_altered, data_unreadable, dataset_format
 from gpu_jobs.interruption import pause
 
 # An HTTP app that is being started again, or moved, is no reason to fail a job.
 _PAUSES_S = (0, 1, 2, 5, 10, 30, 60)
+_SAMPLE = 500
 
 
 def read_training_data(data: TrainingData, work_dir: Path, check: Callable[[], None]) -> list[TrainingSequence]:
     """All sequences of the job's file. What was fetched is kept in `work_dir`, for links expire.
 
     Raises:
-        JobFailed: `data_unreadable` or `data_altered`.
+        JobFailed: `data_unreadable`, `data_altered` or `dataset_format`.
     """
     kept = work_dir / "training-data.jsonl"
     content = kept.read_bytes() if kept.exists() else b""
@@ -78,6 +81,40 @@ def _parse(content: bytes, name: str) -> list[TrainingSequence]:
             sequences.append(TrainingSequence.model_validate_json(line))
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
-            place = ".".join(map(str, first["loc"]))
-            raise data_unreadable(name, why=f"Line {number}, {place}: {first['msg']}.") from error
+            raise dataset_format(name, _record(number, line, first["loc"], first["msg"])) from error
+    if not any(sequence.pairs for sequence in sequences):
+        problem = "No conversation has a consultant's turn to train on."
+        raise dataset_format(name, FailedRecord(line=1, field="messages", problem=problem))
     return sequences
+
+
+def _record(number: int, line: bytes, place: tuple[int | str, ...], problem: str) -> FailedRecord:
+    """The record as far as it can be read, with what stands around the field that is wrong."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        record = None
+    labels = record if isinstance(record, dict) else {}
+    known = {key: str(labels.get(key) or "")[:200] for key in ("conversation_id", "persona", "emotional_arc", "topic")}
+    return FailedRecord(
+        line=number,
+        field=".".join(map(str, place))[:200],
+        problem=f"{problem[:300]}.",
+        sample=_around(record, place) if record is not None else line.decode("utf-8", "replace")[:_SAMPLE],
+        **{key: value for key, value in known.items() if value != UNKNOWN},
+    )
+
+
+def _around(record: object, place: tuple[int | str, ...]) -> str:
+    """The innermost object that holds the field, as JSON."""
+    found = record
+    for key in place[:-1]:
+        inner: object = None
+        if isinstance(found, dict):
+            inner = found.get(key)
+        elif isinstance(found, list) and isinstance(key, int) and key < len(found):
+            inner = found[key]
+        if not isinstance(inner, list | dict):
+            break
+        found = inner
+    return json.dumps(found, ensure_ascii=False)[:_SAMPLE]

@@ -17,10 +17,22 @@ from gpu_jobs.embedded_model import ensure_embedded_model
 from gpu_jobs.environment import training_environment
 
 # What a job inherits from this process; everything else, every secret above all, stays out.
-_INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "HF_HOME", "HF_TOKEN")
+_INHERITED = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "CUDA_VISIBLE_DEVICES",
+    "HF_HOME",
+    "HF_TOKEN",
+    "HF_ENDPOINT",
+)
 # The process notes its id before it becomes the trainer, so that a launcher that dies in between leaves none that
 # nobody can stop.
 _NOTING_ITS_ID = ("/bin/sh", "-c", 'echo $$ > "$0" && exec "$@"')
+
+_TAIL_LINES, _TAIL_BYTES = 20, 16_384
 
 
 class LocalCompute:
@@ -32,7 +44,8 @@ class LocalCompute:
 
     provider = "local"
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *, vmstat: Path = Path("/proc/vmstat")) -> None:
+        self._vmstat = vmstat
         self._runs = (data_dir / "runs").resolve()
         self._models = (data_dir / "models").resolve()
         self._children: dict[str, subprocess.Popen[bytes]] = {}
@@ -63,6 +76,7 @@ class LocalCompute:
                     start_new_session=True,
                 )
             pid_file.write_text(str(child.pid), "utf-8")
+            (folder / f"oom-kills-{spec.attempt}").write_text(str(self._oom_kills()), "utf-8")
         self._children[call_id] = child
         return call_id
 
@@ -71,8 +85,14 @@ class LocalCompute:
         child = self._children.get(call_id)
         if child is not None:
             code = child.poll()
-            return CallState(running=code is None, exit_code=code, note=_ending(code))
-        return CallState(running=self._is_locked(call_id), note="its process is gone")
+            if code is None:
+                return CallState(running=True)
+            note = _ending(code) + (self._memory_note(call_id) if code == -signal.SIGKILL else "")
+            return CallState(running=False, exit_code=code, note=note, log_tail=self._last_lines(call_id))
+        if self._is_locked(call_id):
+            return CallState(running=True)
+        note = f"its process is gone{self._memory_note(call_id)}"
+        return CallState(running=False, note=note, log_tail=self._last_lines(call_id))
 
     def cancel(self, call_id: str) -> None:
         """Ask the attempt to stop, then make it stop."""
@@ -98,6 +118,34 @@ class LocalCompute:
     def model_path(self, base_model: str) -> str | None:
         """The embedded model's folder; other models come from the hub or its cache."""
         return str(ensure_embedded_model(self._models)) if base_model == EMBEDDED_MODEL else None
+
+    def _oom_kills(self) -> int:
+        """How many processes the kernel has ended for lack of memory since it started; 0 where it does not say."""
+        try:
+            lines = self._vmstat.read_text("utf-8").splitlines()
+        except OSError:
+            return 0
+        return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+    def _memory_note(self, call_id: str) -> str:
+        """Says so if the kernel ended processes for lack of memory while the attempt ran."""
+        kept = self._folder(call_id) / f"oom-kills-{call_id.rsplit(':', 1)[1]}"
+        try:
+            before = int(kept.read_text("utf-8"))
+        except (OSError, ValueError):
+            return ""
+        return ", the machine ran out of memory" if self._oom_kills() > before else ""
+
+    def _last_lines(self, call_id: str) -> tuple[str, ...]:
+        """What the attempt's process wrote last."""
+        output = self._folder(call_id) / f"output-{call_id.rsplit(':', 1)[1]}.txt"
+        try:
+            with output.open("rb") as stream:
+                stream.seek(max(0, output.stat().st_size - _TAIL_BYTES))
+                text = stream.read().decode("utf-8", "replace")
+        except OSError:
+            return ()
+        return tuple(text.splitlines()[-_TAIL_LINES:])
 
     def _folder(self, call_id: str) -> Path:
         return self._runs / call_id.rsplit(":", 1)[0]

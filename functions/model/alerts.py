@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -38,6 +39,7 @@ class TrainingPoint(_Record):
 
     step: int
     attempt: int
+    at: datetime
     training_loss: float
     tokens_per_second: float | None = None
     gpu_utilization: float | None = None

@@ -40,7 +40,8 @@ class StageProgress(_Record):
 class Interruption(_Record):
     """One loss of the machine: after which step, and from which checkpoint it went on, if it did.
 
-    `wait_for_call`: see `events.Interrupted`.
+    `wait_for_call`: see `events.Interrupted`. `log_tail` is what the trainer's log said last, where the trainer
+    itself said nothing.
     """
 
     at: AwareDatetime
@@ -49,6 +50,7 @@ class Interruption(_Record):
     wait_for_call: bool = False
     resumed_at: AwareDatetime | None = None
     resumed_step: int | None = None
+    log_tail: tuple[str, ...] = ()
 
     @property
     def planned(self) -> bool:

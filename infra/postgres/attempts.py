@@ -151,7 +151,7 @@ class AttemptsTable(Table):
     def curve(self, job_id: UUID, *, first: int, recent: int, held_out: int) -> Curve:
         """The first and the last steps of the curve, and the last held-out losses."""
         columns: LiteralString = (
-            "select step, attempt, training_loss, tokens_per_second, gpu_utilization"
+            "select step, attempt, at, training_loss, tokens_per_second, gpu_utilization"
             " from training_metrics_history where training_job_id = %s and training_loss is not null"
         )
         begun = self._all(columns + " order by step limit %s", job_id, first)

@@ -74,6 +74,7 @@ class Stage:
     reconciler: Reconciler
     worker: OutboxWorker
     ahead: ClockAhead
+    url: str
 
     @property
     def elena(self) -> Person:
@@ -242,4 +243,4 @@ def staged(
         client.control("rate_limits", {"on": False})
         slack = WebClient(token=BOT_TOKEN, base_url=workspace.api_url, retry_handlers=[])
         worker = OutboxWorker(replace(context, clock=ahead), slack)
-        yield Stage(workspace, client, db, logins, files, compute, context, reconciler, worker, ahead)
+        yield Stage(workspace, client, db, logins, files, compute, context, reconciler, worker, ahead, url)

@@ -46,6 +46,7 @@ class Run:
             TrainingPoint(
                 step=step,
                 attempt=1,
+                at=views.NOW + timedelta(seconds=10 * step),
                 training_loss=max(1e-3, loss(step / total) * math.exp(random.gauss(0, noise))),
                 tokens_per_second=speed(step / total) * math.exp(random.gauss(0, 0.15)),
                 gpu_utilization=busy,
@@ -166,6 +167,13 @@ def test_a_drop_in_speed_is_told(share: float, seed: int) -> None:
 def test_another_machine_after_a_recovery_is_measured_by_itself() -> None:
     run = Run(200, healthy(2.0, 1.0, 8.0), speed=lambda done: 1000.0 if done < 0.9 else 100.0)
     run.points = tuple(p.model_copy(update={"attempt": 2}) if p.step > 180 else p for p in run.points)
+    assert run.kinds(200) == []
+
+
+def test_a_machine_that_stutters_for_seconds_is_left_in_peace() -> None:
+    run = Run(200, healthy(2.0, 1.0, 8.0), speed=lambda done: 1000.0 if done < 0.9 else 100.0)
+    quick = tuple(p.model_copy(update={"at": views.NOW + timedelta(seconds=p.step / 20)}) for p in run.points)
+    run.points = quick
     assert run.kinds(200) == []
 
 

@@ -128,7 +128,7 @@ def test_full_disk_is_told_and_the_next_attempt_only_packs(finished: JobSpec, tm
     assert wait(start_job(spec)) == 1
     failed = told(spec)[-1]
     assert (failed["kind"], failed["code"]) == ("failed", "disk_full")
-    assert re.search(r"[\d,]+ bytes are needed, [\d,]+ are free", failed["what"])
+    assert re.search(r"[\d.,]+ MB are needed, [\d.,]+ MB of [\d.,]+ MB are free", failed["why"])
     assert failed["fixes"]
 
     again = spec.model_copy(update={"attempt": 3})

@@ -22,7 +22,7 @@ from tests.unit.gpu_tiny import job_spec, start_job, told, wait
     ("changes", "code"),
     [
         ({"base_model_path": None, "base_model": "/nowhere/at-all"}, "model_missing"),
-        ({"learning_rate": 0.999, "epochs": 50, "alpha": 10**30}, "diverged"),
+        ({"learning_rate": 0.999, "epochs": 50, "alpha": 10**30}, "nan_loss"),
         ({"target_modules": ("no_such_layer",)}, "settings_invalid"),
         ({"optimizer": "adamw_8bit"}, "settings_invalid"),
         ({"sha256": "0" * 64}, "data_altered"),

@@ -1,0 +1,199 @@
+"""Every failure happens to a real trainer, and is read where people read it: on the card, in its thread."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from blocks.card import ACTION_DETAILS
+from blocks.failure import ACTION_RETRY, ACTION_RETRY_FIX
+from blocks.jobs import DETAILS_CALLBACK
+from functions.model.job import Job
+from functions.model.job_spec import JobSpec
+from functions.model.states import TERMINAL, JobState
+from functions.ports import Compute
+from functions.reconcile import Reconciler
+from infra.clock import utc_now
+from infra.postgres.database import PostgresDatabase
+from tests.scenario.house import SetClock, add_demo_file, job_of, start
+from tests.scenario.provoked import Change, ProvokedCompute
+from tests.scenario.stage import SECRET, Json, Stage, staged, words
+from tests.unit.gpu_tiny import conversations
+
+# Fifty conversations of some two thousand tokens each.
+LONG = [
+    item.model_copy(update={"system": "You are a calm financial planner. " * 300}).model_dump_json()
+    for item in conversations(50)
+]
+
+
+@pytest.fixture
+def stage(db: PostgresDatabase, tmp_path: Path) -> Iterator[Stage]:
+    with staged(db, tmp_path) as ready:
+        yield ready
+
+
+def run_out(
+    stage: Stage, compute: Compute, demo_file: Path, *, limit: timedelta | None = None, **chosen: object
+) -> Job:
+    """Start a job, let the loop run until it has ended, and send what there is to say."""
+    reconciler = Reconciler(
+        stage.db,
+        stage.files,
+        compute,
+        clock=utc_now,
+        secret=SECRET,
+        service_url=stage.url,
+        max_running=1,
+        time_limit=limit,
+    )
+    clock = SetClock(utc_now())
+    file = add_demo_file(stage.db, stage.files, demo_file, clock)
+    job = start(stage.db, stage.files, file, clock, preset="conservative", **{"max_steps": 12, **chosen})
+    deadline = time.monotonic() + 120
+    while (job := job_of(stage.db, job.id)).state not in TERMINAL:
+        assert time.monotonic() < deadline, (job.state, job.progress)
+        reconciler.step()
+        time.sleep(0.05)
+    stage.post()
+    return job
+
+
+def change(folder: Path, lines: list[str] | None = None, **settings: object) -> Change:
+    """Settings that break the run, checkpoints after every second step, and data that is trained on in no time."""
+    data = folder / "sequences.jsonl"
+    data.write_text("\n".join(lines or [item.model_dump_json() for item in conversations(50)]), "utf-8")
+
+    def apply(spec: JobSpec) -> JobSpec:
+        changed = spec.hyperparameters.model_copy(update={"max_length": 256, **settings})
+        sha256 = hashlib.sha256(data.read_bytes()).hexdigest()
+        swapped = spec.data.model_copy(update={"url": data.as_uri(), "sha256": sha256})
+        return spec.model_copy(update={"hyperparameters": changed, "checkpoint_every_steps": 2, "data": swapped})
+
+    return apply
+
+
+def pressed(message: Json) -> dict[str, str]:
+    """The buttons' words by what they do."""
+    found = [e for block in message["blocks"] if block["type"] == "actions" for e in block["elements"]]
+    return {element["action_id"]: element["text"]["text"] for element in found}
+
+
+def read(stage: Stage, job: Job) -> tuple[str, Json, str]:
+    """The card's words, the card, and what the thread was told last."""
+    assert job.state is JobState.FAILED, job.progress
+    card = stage.card()
+    return words(card), card, words(stage.thread()[-1])
+
+
+def test_out_of_memory(stage: Stage, tmp_path: Path, demo_file: Path) -> None:
+    greedy = change(tmp_path, LONG, batch_size=64, max_length=4096, rank=256)
+    compute = ProvokedCompute(tmp_path / "runs", provoke="little_memory", change=greedy)
+    job = run_out(stage, compute, demo_file)
+    shown, card, thread = read(stage, job)
+    assert job.progress.failure is not None
+    assert job.progress.failure.code == "out_of_memory", job.progress.failure
+    assert "Out of memory before the first step." in shown
+    assert "By our reckoning it needs about" in shown
+    assert "yet it ran out while it held" in shown
+    assert "1. *Batch " in shown
+    assert pressed(card)[ACTION_RETRY_FIX].startswith("Retry: batch ")
+    assert pressed(card)[ACTION_RETRY] == "Try again"
+    assert "Out of memory" in thread
+    assert "What may help: Batch " in thread
+
+
+def test_a_loss_that_is_no_number(stage: Stage, tmp_path: Path, demo_file: Path) -> None:
+    compute = ProvokedCompute(
+        tmp_path / "runs", change=change(tmp_path, learning_rate=0.999, alpha=10**30, warmup_ratio=0.0)
+    )
+    shown, card, thread = read(stage, run_out(stage, compute, demo_file))
+    assert "The training went off course before the first step" in shown
+    assert "its loss is not a number any more." in shown
+    assert "1. *Learning rate " in shown
+    assert pressed(card)[ACTION_RETRY_FIX].startswith("Retry: learning rate ")
+    assert "What may help: Learning rate" in thread
+
+
+@pytest.mark.parametrize(
+    ("provoke", "said"), [("small_disk", "No space left on device"), ("small_files", "File too large")]
+)
+def test_a_full_disk(stage: Stage, tmp_path: Path, demo_file: Path, provoke: str, said: str) -> None:
+    compute = ProvokedCompute(tmp_path / "runs", provoke=provoke, change=change(tmp_path, rank=256))
+    shown, card, _ = read(stage, run_out(stage, compute, demo_file))
+    assert "The disk is full at step 2." in shown, shown
+    assert said in shown
+    assert "are free where the run keeps its files" in shown
+    assert "1. *Free some space, then try again*" in shown
+    assert set(pressed(card)) == {ACTION_RETRY, ACTION_DETAILS}
+
+
+def test_a_record_that_cannot_be_trained_on(stage: Stage, tmp_path: Path, demo_file: Path) -> None:
+    records = [json.loads(item.model_dump_json()) for item in conversations(50)]
+    records[46]["messages"][3]["content"] = 17
+    lines = [json.dumps(record) for record in records]
+    compute = ProvokedCompute(tmp_path / "runs", change=change(tmp_path, lines))
+    shown, card, thread = read(stage, run_out(stage, compute, demo_file))
+    problem = "Conversation c46 cannot be trained on (line 47, field messages.3.content)."
+    assert problem in shown
+    assert "Input should be a valid string. It is about anxious and clarity." in shown
+    assert '"content": 17' in shown
+    assert "1. *Mend the record and add the file again*" in shown
+    assert set(pressed(card)) == {ACTION_DETAILS}
+    assert problem in thread
+
+
+def test_something_unforeseen(stage: Stage, tmp_path: Path, demo_file: Path) -> None:
+    compute = ProvokedCompute(tmp_path / "runs", provoke="in_the_way", change=change(tmp_path))
+    job = run_out(stage, compute, demo_file)
+    shown, card, _ = read(stage, job)
+    assert job.progress.failure is not None
+    reference = job.progress.failure.reference
+    assert len(reference) == 8
+    assert f"give this reference: `{reference}`" in shown
+    assert reference in (tmp_path / "runs" / str(job.id) / "log-1.txt").read_text("utf-8")
+    assert "The last lines of its log:\n```" in shown
+    assert "checkpoints" in shown
+    assert pressed(card)[ACTION_RETRY] == "Try again"
+    stage.elena.click(card, ACTION_DETAILS)
+    assert reference in words(stage.elena.wait_view(DETAILS_CALLBACK))
+
+
+def test_a_trainer_that_is_killed_again_and_again(stage: Stage, tmp_path: Path, demo_file: Path) -> None:
+    compute = ProvokedCompute(tmp_path / "runs", provoke="killed")
+    job = run_out(stage, compute, demo_file)
+    shown, card, thread = read(stage, job)
+    assert job.attempt == 4
+    assert "The trainer was ended from outside before the first step." in shown
+    assert "It was lost 4 times. The last time: killed by SIGKILL." in shown
+    assert pressed(card)[ACTION_RETRY] == "Try again"
+    assert "The trainer was ended from outside" in thread
+
+
+def test_a_run_that_is_too_long_is_stopped_at_a_checkpoint(stage: Stage, tmp_path: Path, demo_file: Path) -> None:
+    compute = ProvokedCompute(tmp_path / "runs", change=change(tmp_path, max_steps=None, epochs=50))
+    limit = timedelta(seconds=8)
+    job = run_out(stage, compute, demo_file, limit=limit, max_steps=None)
+    shown, card, thread = read(stage, job)
+    assert "it ran longer than its limit of 8 s." in shown
+    assert job.progress.checkpoint_step is not None
+    assert f"the checkpoint of step {job.progress.checkpoint_step:,} is kept" in shown.replace("The check", "the check")
+    assert pressed(card)[ACTION_RETRY] == "Try again"
+    assert "it ran longer than its limit" in thread
+    assert "machine was lost" not in "\n".join(words(message) for message in stage.thread())
+
+
+def test_a_healthy_real_run_raises_no_alarm(stage: Stage, tmp_path: Path, demo_file: Path) -> None:
+    compute = ProvokedCompute(tmp_path / "runs", change=change(tmp_path, max_steps=80, learning_rate=0.005, epochs=20))
+    job = run_out(stage, compute, demo_file, max_steps=80)
+    assert job.state is JobState.COMPLETED, job.progress.failure
+    assert job.progress.step == 80
+    told = "\n".join(words(message) for message in stage.thread())
+    assert "Training has started" in told
+    assert "⚠ *" not in told
