@@ -54,7 +54,8 @@ def _pause(job: Job) -> Block:
 def _promote(view: CardView) -> Block:
     entry = button("Move to front", ACTION_PROMOTE, value=str(view.job.id))
     others = view.queued.position - 1 if view.queued else 0
-    text = f"It will start before the {others} that {'waits' if others == 1 else 'wait'} in front of it. For managers."
+    waiting = "the one that waits" if others == 1 else f"the {others} that wait"
+    text = f"It will start before {waiting} in front of it. A manager has to agree."
     return entry | {"confirm": _confirm("Move it to the front?", text, "Move to front", "Leave it")}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from blocks import estimate_panel as panel
 from blocks import file_facts as facts
+from blocks.approvals import ACTION_ASK_LIMIT, ACTION_ASK_START
 from blocks.text import (
     Block,
     View,
@@ -25,6 +26,7 @@ from blocks.text import (
 )
 from blocks.train_form import warning_block
 from blocks.units import count, money, money_range, practice, rate, share
+from functions.model.approval import ApprovalKind
 from functions.model.estimate import Estimate
 from functions.model.job import Configuration, Job, JobChoice
 from functions.model.views import ReviewView
@@ -53,12 +55,23 @@ def review(view: ReviewView, *, metadata: str, note: str = "") -> View:
         divider(),
         section(_cost(view)),
         context(_small_print(view)),
-        actions(button("Download estimate", ACTION_QUOTE)),
+        actions(button("Download estimate", ACTION_QUOTE), *_ask(view)),
         *([context(safe(note, 500))] if note else []),
         *_documentation(view.choice),
         _checklist(view.estimate, view.tier.key),
     ]
     return modal(TITLE, blocks, callback_id=REVIEW_CALLBACK, submit="Start training", close="Back", metadata=metadata)
+
+
+def _ask(view: ReviewView) -> list[Block]:
+    """Where the run cannot start by itself: ask somebody who can let it."""
+    kind = view.approval
+    if kind is None:
+        return []
+    shown = [button("Ask for approval…", ACTION_ASK_START, value=kind.value, style="primary")]
+    if kind is ApprovalKind.OVER_BUDGET_START:
+        shown.append(button("Ask for a higher limit…", ACTION_ASK_LIMIT))
+    return shown
 
 
 def checklist_complete(values: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> bool:

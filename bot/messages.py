@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from blocks.text import channel, safe
+from functions.model.approval import Approval
 
 
 def unexpected(reference: str) -> str:
@@ -71,6 +72,22 @@ def pausing(name: str) -> str:
 def promoted(name: str) -> str:
     """A waiting run was moved to the front."""
     return f"{safe(name, 150)} is the next one to start."
+
+
+def decided(request: Approval) -> str:
+    """For the one who pressed, in private; every copy of the request says it too."""
+    said = f"{safe(request.quoted.title, 150)}: {request.state.value.replace('_', ' ')}."
+    return f"{said} {safe(request.outcome, 500)}" if request.outcome else said
+
+
+def wants_the_front() -> str:
+    """The reason of a request that was made by pressing "Move to front"."""
+    return "Pressed “Move to front” on the run's card."
+
+
+def asked_to_promote(name: str) -> str:
+    """A member wants a run at the front of the queue."""
+    return f"Moving {safe(name, 150)} to the front takes a manager. They have been asked."
 
 
 def unknown_subcommand(text: str) -> str:

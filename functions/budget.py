@@ -22,16 +22,20 @@ def budget_status(tx: Transaction, *, team_id: str, now: datetime) -> BudgetStat
     return BudgetStatus(limit_cents=tx.ledger.limit(team_id), spent_cents=spent, reserved_cents=reserved)
 
 
-def reserve(tx: Transaction, *, team_id: str, job_id: UUID, cents: int, now: datetime, key: str) -> None:
+def reserve(
+    tx: Transaction, *, team_id: str, job_id: UUID, cents: int, now: datetime, key: str, allow_grace: bool = False
+) -> None:
     """Set money aside for a job. The budget's row is locked, so that starts at once take turns.
+
+    With `allow_grace`, which takes an approval, it may pass the limit by the grace.
 
     Raises:
         OverBudget: it would pass the month's limit.
     """
     limit = tx.ledger.lock_limit(team_id)
-    spent, reserved = tx.ledger.sums(team_id, month_start(now))
-    remaining = max(0, limit - spent - reserved)
-    if cents > remaining:
+    status = budget_status(tx, team_id=team_id, now=now)
+    remaining = status.remaining_cents
+    if status.used_cents + cents > limit + (status.grace_cents if allow_grace else 0):
         raise OverBudget(
             f"This run may cost {dollars(cents)}; {dollars(remaining)} of {dollars(limit)} is left this month, "
             f"{dollars(cents - remaining)} too little.",

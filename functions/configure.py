@@ -7,6 +7,7 @@ from uuid import UUID
 
 from functions import catalog
 from functions.alternatives import Priced, alternatives, saving_tips
+from functions.approval_rules import needs_approval
 from functions.budget import budget_status
 from functions.errors import InvalidInput, NotEligible, NotFound
 from functions.estimate import History, estimate_run
@@ -211,6 +212,7 @@ def review(
             *failure_warnings(tx, team_id=team_id, configuration=configuration),
         ),
         within_budget=expected.cents_high <= budget.remaining_cents,
+        approval=needs_approval(expected, tier, budget.remaining_cents),
         alternatives=beside,
         tips=tips,
     )

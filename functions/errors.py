@@ -6,6 +6,7 @@ BrightRunError                 what is wrong, where, what to do
 ├── NotEligible                a training file that may not be trained on now
 ├── NotAllowed                 the person's role does not permit this
 ├── OverBudget                 the reservation would pass the month's limit
+├── ApprovalNeeded             somebody else has to agree first
 ├── QueueFull                  as many jobs wait as may
 ├── NotFound                   no such job, file, artifact
 ├── Conflict                   true once, not any more (name taken, state moved on)
@@ -74,6 +75,10 @@ class OverBudget(BrightRunError):
         super().__init__(what, fix=fix)
         self.needed_cents = needed_cents
         self.remaining_cents = remaining_cents
+
+
+class ApprovalNeeded(BrightRunError):
+    """Somebody else has to agree first; nothing was started."""
 
 
 class QueueFull(BrightRunError):

@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from functions.alerting import raise_alerts
+from functions.approval_outcomes import on_ended
 from functions.budget import close_attempt, settle
 from functions.errors import InvalidInput, NotFound
 from functions.failure_history import note_ending
@@ -169,6 +170,7 @@ def move(tx: Transaction, *, job: Job, state: JobState, now: datetime) -> Job:
         tx.jobs.begin_pause(job.id, now)
     if state in TERMINAL:
         note_ending(tx, job=job, state=state, now=now)
+        on_ended(tx, job=job, now=now)
         tx.audit.append(
             team_id=job.team_id,
             at=now,

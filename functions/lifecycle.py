@@ -18,10 +18,11 @@ from functions.jobs import get_job
 from functions.model.job import CANCEL_REASONS, Job, StopKind, StopRequest
 from functions.model.outbox import Notice
 from functions.model.people import Permission, Person
-from functions.model.states import IN_QUEUE, RUNNING, TERMINAL, JobState
+from functions.model.states import RUNNING, TERMINAL, JobState
 from functions.model.views import ResumeView
 from functions.pace import fraction_done
 from functions.ports import Clock, Database, Transaction
+from functions.queue import move_to_front
 
 # What another try at the last stages costs at least, however little of the training is left.
 _LEAST_REST = 0.1
@@ -173,25 +174,7 @@ def promote_job(db: Database, *, clock: Clock, person: Person, job_id: UUID) -> 
     """
     require(person, Permission.PROMOTE_JOBS)
     with db.transaction() as tx:
-        job = _locked(tx, person, job_id)
-        if job.state not in IN_QUEUE:
-            raise Conflict(f"{job.name} does not wait any more: it is {job.state.value}.")
-        waiting = tx.jobs.in_states(IN_QUEUE)
-        if waiting[0].id == job.id:
-            raise Conflict(f"{job.name} is the next one already.")
-        now = clock()
-        tx.jobs.promote(job.id, now)
-        tx.audit.append(
-            team_id=job.team_id,
-            at=now,
-            actor=person.user_id,
-            action="job.promoted",
-            target=str(job.id),
-            detail={"before": ", ".join(other.name for other in waiting if other.id != job.id)[:200]},
-        )
-        for other in waiting:  # everybody's place and expected start have changed
-            tx.outbox.put(job=other, notice=Notice.CARD, key="", at=now, data={})
-        return job.model_copy(update={"promoted_at": now})
+        return move_to_front(tx, team_id=person.team_id, job_id=job_id, by=person.user_id, now=clock())
 
 
 def _locked(tx: Transaction, person: Person, job_id: UUID) -> Job:

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from functions.model.alerts import Curve
+from functions.model.approval import Approval, ApprovalCopy, ApprovalEvent, ApprovalState
 from functions.model.conversation import TrainingSequence
 from functions.model.diagnosis import ConfigurationKey, EndingCounts, GpuWait, SuggestionRecord
 from functions.model.estimate import EstimateAccuracy, FinishedRun, InterruptionRecord
@@ -46,6 +47,10 @@ class People(Protocol):
 
     def role(self, team_id: str, user_id: str) -> Role | None:
         """The person's role, None for somebody never seen."""
+        ...
+
+    def with_roles(self, team_id: str, roles: Iterable[Role]) -> list[str]:
+        """Everybody of the team who has one of the roles, by user id."""
         ...
 
     def set_role(self, team_id: str, user_id: str, role: Role) -> None:
@@ -264,6 +269,10 @@ class Ledger(Protocol):
         """The monthly limit in cents, its row locked until the transaction ends."""
         ...
 
+    def set_limit(self, team_id: str, cents: int) -> None:
+        """Set the monthly limit; the row is locked by the caller."""
+        ...
+
     def limit(self, team_id: str) -> int:
         """The monthly limit in cents."""
         ...
@@ -381,6 +390,70 @@ class Deliveries(Protocol):
         ...
 
 
+class Approvals(Protocol):
+    """`approval_requests`, their votes, history and the copies of their message."""
+
+    def get(self, request_id: UUID, *, lock: bool = False) -> Approval | None:
+        """One request; `lock` holds its row until the transaction ends."""
+        ...
+
+    def insert(self, request: Approval) -> None:
+        """A new request."""
+        ...
+
+    def change(self, before: Approval, after: Approval) -> bool:
+        """Write what a request has become, if it still is what it was; every copy is out of date then."""
+        ...
+
+    def pending(self, team_id: str) -> list[Approval]:
+        """What waits for a decision, the oldest first."""
+        ...
+
+    def open_before(self, states: Iterable[ApprovalState], limit: int = 200) -> list[Approval]:
+        """Requests in these states, those that expire first."""
+        ...
+
+    def same(self, team_id: str, requested_by: str, digest: str) -> Approval | None:
+        """The pending request of this person for the very same thing."""
+        ...
+
+    def of_request_key(self, team_id: str, request_key: str) -> list[Approval]:
+        """Pending requests for a start from this very form."""
+        ...
+
+    def of_job(self, job_id: UUID) -> Approval | None:
+        """The approved request that a job was made by, its row locked."""
+        ...
+
+    def vote(self, request_id: UUID, approver: str, *, approved: bool, note: str, at: datetime) -> bool:
+        """A person's word on a request, once; False where they have spoken."""
+        ...
+
+    def note(self, request_id: UUID, *, at: datetime, actor: str, event: str, detail: str = "") -> None:
+        """Append to a request's history."""
+        ...
+
+    def history(self, request_id: UUID) -> list[ApprovalEvent]:
+        """A request's history, the oldest first."""
+        ...
+
+    def add_copies(self, request_id: UUID, recipients: Iterable[str]) -> None:
+        """Whoever is named gets a copy; who has one keeps it."""
+        ...
+
+    def claim_copy(self, now: datetime) -> ApprovalCopy | None:
+        """Take a copy that does not show what its request has become, marked as being sent."""
+        ...
+
+    def copy_sent(self, copy: ApprovalCopy, *, channel_id: str, ts: str, version: int) -> None:
+        """The copy is there and shows this version."""
+        ...
+
+    def copy_later(self, copy: ApprovalCopy, *, not_before: datetime, give_up: bool, posted: bool) -> None:
+        """The copy was not sent; `posted` keeps the mark that its post may have come through."""
+        ...
+
+
 class Audit(Protocol):
     """The append-only audit log."""
 
@@ -417,6 +490,8 @@ class Transaction(Protocol):
     def failures(self) -> Failures: ...
     @property
     def deliveries(self) -> Deliveries: ...
+    @property
+    def approvals(self) -> Approvals: ...
     @property
     def audit(self) -> Audit: ...
 

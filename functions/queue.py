@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import heapq
 from datetime import datetime, timedelta
+from uuid import UUID
 
-from functions.errors import QueueFull
+from functions.errors import Conflict, NotFound, QueueFull
 from functions.model.job import Job
+from functions.model.outbox import Notice
 from functions.model.states import IN_QUEUE, RUNNING, JobState
 from functions.model.views import QueueEntry, QueueLimits
 from functions.pace import remaining_seconds
@@ -51,3 +53,32 @@ def require_place_in_queue(tx: Transaction, *, team_id: str, limits: QueueLimits
         f"{'is' if active == 1 else 'are'} training.",
         fix="Wait until one has ended, or cancel one in /jobs.",
     )
+
+
+def move_to_front(tx: Transaction, *, team_id: str, job_id: UUID, by: str, now: datetime) -> Job:
+    """Put a waiting job before all others that wait.
+
+    Raises:
+        NotFound: no such job in the team.
+        Conflict: it does not wait any more, or is the first already.
+    """
+    job = tx.jobs.get(job_id, lock=True)
+    if job is None or job.team_id != team_id:
+        raise NotFound("There is no such job in this workspace.")
+    if job.state not in IN_QUEUE:
+        raise Conflict(f"{job.name} does not wait any more: it is {job.state.value}.")
+    waiting = tx.jobs.in_states(IN_QUEUE)
+    if waiting[0].id == job.id:
+        raise Conflict(f"{job.name} is the next one already.")
+    tx.jobs.promote(job.id, now)
+    tx.audit.append(
+        team_id=job.team_id,
+        at=now,
+        actor=by,
+        action="job.promoted",
+        target=str(job.id),
+        detail={"before": ", ".join(other.name for other in waiting if other.id != job.id)[:200]},
+    )
+    for other in waiting:  # everybody's place and expected start have changed
+        tx.outbox.put(job=other, notice=Notice.CARD, key="", at=now, data={})
+    return job.model_copy(update={"promoted_at": now})

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from functions import catalog
 from functions.alerting import raise_alerts
+from functions.approval_outcomes import on_launched
+from functions.approvals import sweep
 from functions.capacity import due, gpu_found, no_gpu
 from functions.checkpoints import checkpoint_source
 from functions.errors import BrightRunError, NoCapacity
@@ -66,6 +68,7 @@ class Reconciler:
 
     def step(self) -> None:
         """Look at every job once. One job's trouble does not hold up the others."""
+        sweep(self._db, clock=self._clock)
         with self._db.transaction() as tx:
             running = tx.jobs.in_states(RUNNING | {JobState.INTERRUPTED})
             queued = due(tx, tx.jobs.in_states(IN_QUEUE), self._clock())
@@ -113,6 +116,7 @@ class Reconciler:
                 no_gpu(tx, job=job, reason=full.what, now=self._clock())
                 return
             tx.jobs.set_call(job.id, job.attempt, call_id)
+            on_launched(tx, job=job, now=self._clock())
             gpu_found(tx, job=job, now=self._clock())
         log.info("job %s: attempt %s launched as %s", job.id, job.attempt, call_id)
 

@@ -7,14 +7,17 @@ from uuid import UUID, uuid4
 
 from functions import catalog
 from functions.access import require
+from functions.approval_rules import needs_approval
 from functions.budget import reserve
 from functions.configure import (
     configuration_of,
     quote,
     startable,
 )
-from functions.errors import BrightRunError, Conflict, InvalidInput, NotFound
+from functions.errors import ApprovalNeeded, BrightRunError, Conflict, InvalidInput, NotFound
 from functions.memory import memory_need
+from functions.model.approval import ApprovalKind
+from functions.model.estimate import Estimate
 from functions.model.job import Job, JobChoice, NewJob
 from functions.model.money import dollars
 from functions.model.outbox import Notice
@@ -47,7 +50,7 @@ def start_job(
     try:
         with db.transaction() as tx:
             require(person, Permission.START_JOBS)
-            return _start(tx, files, clock, provider, person, choice, request_key, channel_id, limits)
+            return _start(tx, files, person, choice, request_key, channel_id, provider, limits, clock())
     except BrightRunError as refused:
         with db.transaction() as tx:
             tx.audit.append(
@@ -61,18 +64,42 @@ def start_job(
         raise
 
 
-def _start(
+def start_approved(
     tx: Transaction,
     files: Files,
-    clock: Clock,
-    provider: str,
+    *,
     person: Person,
     choice: JobChoice,
     request_key: str,
     channel_id: str,
+    provider: str,
     limits: QueueLimits,
+    now: datetime,
 ) -> Job:
-    now, team_id = clock(), person.team_id
+    """Queue a job whose start somebody approved: it may pass the limit by at most the grace.
+
+    Raises:
+        NotAllowed: the person who asked may not start jobs any more.
+        BrightRunError: as for `start_job`.
+    """
+    require(person, Permission.START_JOBS)
+    return _start(tx, files, person, choice, request_key, channel_id, provider, limits, now, approved=True)
+
+
+def _start(
+    tx: Transaction,
+    files: Files,
+    person: Person,
+    choice: JobChoice,
+    request_key: str,
+    channel_id: str,
+    provider: str,
+    limits: QueueLimits,
+    now: datetime,
+    *,
+    approved: bool = False,
+) -> Job:
+    team_id = person.team_id
     # The budget's row is every start's turnstile: what is checked below stays true until this commits.
     tx.ledger.lock_limit(team_id)
     made = tx.jobs.by_request(team_id, request_key)
@@ -80,6 +107,8 @@ def _start(
         return made
     option, choice = startable(tx, files, team_id=team_id, choice=choice, provider=provider)
     require_place_in_queue(tx, team_id=team_id, limits=limits)
+    estimate = quote(tx, team_id=team_id, file=option.file, choice=choice, now=now)
+    _require_approval(choice, estimate, approved=approved)
     new = NewJob(
         id=uuid4(),
         team_id=team_id,
@@ -87,16 +116,25 @@ def _start(
         request_key=request_key,
         choice=choice,
         configuration=configuration_of(choice),
-        estimate=quote(tx, team_id=team_id, file=option.file, choice=choice, now=now),
+        estimate=estimate,
         rate_cents_per_hour=catalog.tier(choice.tier).cents_per_hour or 0,
         created_by=person.user_id,
         channel_id=channel_id,
         created_at=now,
     )
-    return enqueue(tx, new, file=option.file, now=now)
+    return enqueue(tx, new, file=option.file, now=now, allow_grace=approved)
 
 
-def enqueue(tx: Transaction, new: NewJob, *, file: TrainingFile, now: datetime) -> Job:
+def _require_approval(choice: JobChoice, estimate: Estimate, *, approved: bool) -> None:
+    kind = needs_approval(estimate, catalog.tier(choice.tier), remaining_cents=estimate.cents_high)
+    if kind is ApprovalKind.COSTLY_START and not approved:
+        raise ApprovalNeeded(
+            f"A run without interruptions that may cost {dollars(estimate.cents_high)} needs an approval.",
+            fix="Ask for one with the button below.",
+        )
+
+
+def enqueue(tx: Transaction, new: NewJob, *, file: TrainingFile, now: datetime, allow_grace: bool = False) -> Job:
     """Insert a job that was checked, with its money reserved, and tell of it.
 
     Raises:
@@ -105,7 +143,15 @@ def enqueue(tx: Transaction, new: NewJob, *, file: TrainingFile, now: datetime) 
     """
     _require_memory(new, file.stats.tokens.longest if file.stats.tokens else 0)
     tx.jobs.insert(new)
-    reserve(tx, team_id=new.team_id, job_id=new.id, cents=new.estimate.cents_high, now=now, key=f"{new.id}:0")
+    reserve(
+        tx,
+        team_id=new.team_id,
+        job_id=new.id,
+        cents=new.estimate.cents_high,
+        now=now,
+        key=f"{new.id}:0",
+        allow_grace=allow_grace,
+    )
     tx.jobs.add_tags(new.team_id, new.choice.tags)
     job = tx.jobs.get(new.id)
     if job is None:

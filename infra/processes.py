@@ -12,7 +12,7 @@ import uvicorn
 from slack_bolt.adapter.socket_mode import SocketModeHandler
 
 from bot.commands import COMMANDS
-from bot.outbox import OutboxWorker
+from bot.sending import sender
 from functions.errors import BrightRunError
 from infra.clock import utc_now
 from infra.http.app import create_http_app
@@ -96,8 +96,7 @@ def run_bot(settings: Settings) -> None:
     handler = SocketModeHandler(parts.slack_app(), token) if token else None
     if handler is not None:
         handler.connect()  # type: ignore[no-untyped-call]
-    worker = OutboxWorker(parts.context(), slack_client(settings, retries=False))
-    _repeat(worker.step, stop, _IDLE_SECONDS)
+    _repeat(sender(parts.context(), slack_client(settings, retries=False)), stop, _IDLE_SECONDS)
     if handler is not None:
         handler.client.auto_reconnect_enabled = False
         handler.close()  # type: ignore[no-untyped-call]

@@ -20,8 +20,11 @@ from bot.modals import answer_in_modal
 from bot.request import first_time, origin
 from functions import lifecycle
 from functions.access import require
+from functions.approval_quotes import Asked
+from functions.approvals import open_request, submit_request
 from functions.errors import Conflict, InvalidInput
 from functions.jobs import card_view, get_job
+from functions.model.approval import ApprovalKind
 from functions.model.people import Permission, Person
 from functions.model.states import TERMINAL
 from functions.ports import Transaction
@@ -139,10 +142,27 @@ class Lifecycle:
         """ "Move to front", confirmed in Slack's own dialog."""
 
         def act(person: Person, job_id: UUID) -> str:
+            if not person.may(Permission.PROMOTE_JOBS):
+                return self._ask_to_promote(person, job_id, origin(body).channel_id)
             job = lifecycle.promote_job(self._context.db, clock=self._context.clock, person=person, job_id=job_id)
             return messages.promoted(job.name)
 
         self._do(ack, body, client, act)
+
+    def _ask_to_promote(self, person: Person, job_id: UUID, channel_id: str) -> str:
+        asked = Asked(kind=ApprovalKind.PROMOTION, job_id=job_id)
+        db, clock = self._context.db, self._context.clock
+        draft = open_request(
+            db,
+            self._context.files,
+            clock=clock,
+            provider=self._context.provider,
+            person=person,
+            asked=asked,
+            channel_id=channel_id,
+        )
+        submit_request(db, clock=clock, person=person, request_id=draft.id, reason=messages.wants_the_front())
+        return messages.asked_to_promote(draft.quoted.title.removeprefix("Move ").removesuffix(" to the front"))
 
     def _do(self, ack: Ack, body: dict[str, Any], client: WebClient, act: Callable[[Person, UUID], str]) -> None:
         """After the ack, once however often the click is delivered: do it, and tell the person privately."""

@@ -27,11 +27,17 @@ class BudgetStatus(BaseModel):
     limit_cents: int
     spent_cents: int
     reserved_cents: int
+    grace_percent: int = 10
 
     @property
     def used_cents(self) -> int:
         """Spent and reserved together."""
         return self.spent_cents + self.reserved_cents
+
+    @property
+    def grace_cents(self) -> int:
+        """How far an approved start may pass the limit."""
+        return self.limit_cents * self.grace_percent // 100
 
     @property
     def remaining_cents(self) -> int:

@@ -7,6 +7,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict
 
 from functions.model.alerts import Alert
+from functions.model.approval import ApprovalKind
 from functions.model.catalog import BaseModelCard, Preset, Tier
 from functions.model.diagnosis import Diagnosis, GpuWait
 from functions.model.estimate import Estimate, InterruptionRecord, MemoryNeed
@@ -144,6 +145,7 @@ class ReviewView(_View):
     budget: BudgetStatus
     warnings: tuple[str, ...]
     within_budget: bool
+    approval: ApprovalKind | None = None
     alternatives: tuple[Alternative, ...] = ()
     tips: tuple[SavingTip, ...] = ()
 

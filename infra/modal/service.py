@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from starlette.applications import Starlette
 
-from bot.outbox import OutboxWorker
+from bot.sending import sender
 from functions.errors import BrightRunError, InvalidInput
 from infra.clock import utc_now
 from infra.http.app import create_http_app
@@ -68,7 +68,7 @@ def create_web_app() -> Starlette:
 def run_loops(seconds: float) -> None:
     """The outbox and the reconcile loop side by side, for so long. Safe while another run of it is still going."""
     parts = _parts()
-    worker = OutboxWorker(parts.context(), slack_client(parts.settings, retries=False))
+    send = sender(parts.context(), slack_client(parts.settings, retries=False))
     reconciler = parts.reconciler()
 
     def reconcile() -> bool:
@@ -77,7 +77,7 @@ def run_loops(seconds: float) -> None:
 
     end = time.monotonic() + seconds
     loops = [
-        threading.Thread(target=_repeat, args=(worker.step, _OUTBOX_PAUSE_SECONDS, end), name="outbox"),
+        threading.Thread(target=_repeat, args=(send, _OUTBOX_PAUSE_SECONDS, end), name="outbox"),
         threading.Thread(target=_repeat, args=(reconcile, parts.settings.reconcile_seconds, end), name="reconcile"),
     ]
     for loop in loops:

@@ -10,6 +10,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from functions.errors import Unavailable
+from infra.postgres.approvals import ApprovalsTable
 from infra.postgres.failures import FailuresTable
 from infra.postgres.history import HistoryTable
 from infra.postgres.jobs import JobsTable
@@ -32,6 +33,7 @@ class PostgresTransaction:
         self.outbox = OutboxTable(connection)
         self.failures = FailuresTable(connection)
         self.deliveries = DeliveriesTable(connection)
+        self.approvals = ApprovalsTable(connection)
         self.audit = AuditTable(connection)
 
 

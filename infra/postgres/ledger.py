@@ -24,6 +24,10 @@ class LedgerTable(Table):
         limit = self._value("select monthly_limit_cents from budgets where team_id = %s for update", team_id)
         return int(limit)
 
+    def set_limit(self, team_id: str, cents: int) -> None:
+        """Set the monthly limit; the row is locked by the caller."""
+        self._run("update budgets set monthly_limit_cents = %s where team_id = %s", cents, team_id)
+
     def limit(self, team_id: str) -> int:
         """The monthly limit in cents."""
         found = self._value("select monthly_limit_cents from budgets where team_id = %s", team_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from psycopg.types.json import Jsonb
@@ -17,6 +18,14 @@ class PeopleTable(Table):
         """The person's role, None for somebody never seen."""
         found = self._value("select role from people where team_id = %s and user_id = %s", team_id, user_id)
         return None if found is None else Role(found)
+
+    def with_roles(self, team_id: str, roles: Iterable[Role]) -> list[str]:
+        """Everybody of the team who has one of the roles, by user id."""
+        names = [role.value for role in roles]
+        rows = self._all(
+            "select user_id from people where team_id = %s and role = any(%s) order by user_id", team_id, names
+        )
+        return [row["user_id"] for row in rows]
 
     def set_role(self, team_id: str, user_id: str, role: Role) -> None:
         """Give a person a role."""

@@ -17,6 +17,7 @@ from blocks.datasets import ACTION_ADD, ADD_CALLBACK, ADD_FILE_ACTION, CONFIRM_C
 from blocks.review import CHECKLIST_ACTION, REVIEW_CALLBACK
 from blocks.train_form import ACTION_FILE, TRAIN_CALLBACK
 from bot.app import create_app
+from bot.approval_copies import ApprovalCopies
 from bot.commands import COMMANDS
 from bot.context import BotContext
 from bot.outbox import OutboxWorker
@@ -73,6 +74,7 @@ class Stage:
     context: BotContext
     reconciler: Reconciler
     worker: OutboxWorker
+    copies: ApprovalCopies
     ahead: ClockAhead
     url: str
 
@@ -103,7 +105,7 @@ class Stage:
     def post(self) -> None:
         """Send what waits in the outbox, due or not yet due: the worker's clock runs ahead."""
         for _ in range(120):
-            while self.worker.step():
+            while self.worker.step() or self.copies.step():
                 pass
             with self.db.transaction() as tx:
                 if tx.outbox.waiting() == 0:
@@ -243,4 +245,5 @@ def staged(
         client.control("rate_limits", {"on": False})
         slack = WebClient(token=BOT_TOKEN, base_url=workspace.api_url, retry_handlers=[])
         worker = OutboxWorker(replace(context, clock=ahead), slack)
-        yield Stage(workspace, client, db, logins, files, compute, context, reconciler, worker, ahead, url)
+        copies = ApprovalCopies(replace(context, clock=ahead), slack)
+        yield Stage(workspace, client, db, logins, files, compute, context, reconciler, worker, copies, ahead, url)

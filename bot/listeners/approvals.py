@@ -1,0 +1,253 @@
+"""Asking for approval, deciding, declining, withdrawing: the buttons of a request and the windows behind them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from slack_bolt import Ack, App
+from slack_sdk import WebClient
+
+from blocks import approvals as screens
+from bot import messages
+from bot.commands import TRAIN
+from bot.context import BotContext
+from bot.errors import ephemeral, sentence, shown
+from bot.last_resort import told
+from bot.modals import answer_in_modal
+from bot.request import first_time, origin
+from functions import approvals
+from functions.access import require
+from functions.approval_quotes import Asked
+from functions.errors import InvalidInput, NotFound
+from functions.model.approval import Approval, ApprovalKind
+from functions.model.people import Permission, Person, Role
+
+View = dict[str, Any]
+
+
+def register(app: App, context: BotContext) -> None:
+    """Hang the feature's listeners on the app."""
+    listeners = Approvals(context)
+    app.action(screens.ACTION_ASK_START)(listeners.ask_start)
+    app.action(screens.ACTION_ASK_LIMIT)(listeners.ask_limit)
+    app.action(screens.ACTION_APPROVE)(listeners.approve)
+    app.action(screens.ACTION_REJECT)(listeners.ask_why_not)
+    app.action(screens.ACTION_APPROVAL_DETAILS)(listeners.details)
+    app.action(screens.ACTION_WITHDRAW)(listeners.withdraw)
+    app.action(screens.ACTION_BREAK_GLASS)(listeners.ask_justification)
+    app.view(screens.ASK_CALLBACK)(listeners.submit)
+    app.view(screens.ASK_LIMIT_CALLBACK)(listeners.submit_limit)
+    app.view(screens.REJECT_CALLBACK)(listeners.reject)
+    app.view(screens.BREAK_GLASS_CALLBACK)(listeners.break_glass)
+
+
+class Approvals:
+    """The listeners of requests."""
+
+    def __init__(self, context: BotContext) -> None:
+        self._context = context
+
+    def ask_start(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
+        """The review's button where the budget is short: why it should start all the same."""
+        kept = json.loads(body["view"]["private_metadata"])
+
+        def content(person: Person) -> View:
+            with self._context.db.transaction() as tx:
+                choice = tx.jobs.draft(person.team_id, kept["key"])
+            if choice is None:
+                raise NotFound("This form is too old.", fix=f"Open {TRAIN} again.")
+            asked = Asked(
+                kind=ApprovalKind(body["actions"][0]["value"]),
+                choice=choice,
+                request_key=kept["key"],
+                channel_id=kept["channel"],
+            )
+            return screens.ask_form(self._open(person, asked, kept["channel"]))
+
+        self._window(ack, body, client, "Ask for approval", content)
+
+    def ask_limit(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
+        """A higher limit."""
+
+        def content(person: Person) -> View:
+            require(person, Permission.START_JOBS)
+            kept = json.loads((body.get("view") or {}).get("private_metadata") or "{}")
+            with self._context.db.transaction() as tx:
+                return screens.ask_limit_form(
+                    tx.ledger.limit(person.team_id), kept.get("channel") or origin(body).channel_id
+                )
+
+        self._window(ack, body, client, "Ask for a higher limit", content)
+
+    def ask_why_not(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
+        """ "Decline…"."""
+        self._window(ack, body, client, "Decline", lambda person: screens.reject_form(self._request(person, body)))
+
+    def ask_justification(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
+        """ "Break the glass…"."""
+        self._window(
+            ack, body, client, "Break the glass", lambda person: screens.break_glass_form(self._request(person, body))
+        )
+
+    def details(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
+        """Everything about a request."""
+
+        def content(person: Person) -> View:
+            require(person, Permission.VIEW)
+            with self._context.db.transaction() as tx:
+                request, history = approvals.get_request(tx, team_id=person.team_id, request_id=_pressed(body))
+            is_admin = person.role is Role.ADMIN
+            return screens.details_view(request, history, viewer=person.user_id, is_admin=is_admin)
+
+        self._window(ack, body, client, "Request", content)
+
+    def _window(
+        self, ack: Ack, body: dict[str, Any], client: WebClient, title: str, content: Callable[[Person], View]
+    ) -> None:
+        ack()
+        in_modal = (body.get("view") or {}).get("type") == "modal"
+        answer_in_modal(
+            self._context,
+            body,
+            client,
+            title=title,
+            command=TRAIN,
+            content=lambda _: content(origin(body).person(self._context)),
+            push=in_modal,
+        )
+
+    def _open(self, person: Person, asked: Asked, channel_id: str) -> Approval:
+        return approvals.open_request(
+            self._context.db,
+            self._context.files,
+            clock=self._context.clock,
+            provider=self._context.provider,
+            person=person,
+            asked=asked,
+            channel_id=channel_id,
+        )
+
+    def _request(self, person: Person, body: dict[str, Any]) -> Approval:
+        with self._context.db.transaction() as tx:
+            return approvals.get_request(tx, team_id=person.team_id, request_id=_pressed(body))[0]
+
+    def submit(self, ack: Ack, body: dict[str, Any]) -> None:
+        """The request goes to the managers."""
+        person = origin(body).person(self._context)
+
+        def act() -> View:
+            request = approvals.submit_request(
+                self._context.db, clock=self._context.clock, person=person, request_id=_kept(body), reason=_reason(body)
+            )
+            return screens.asked_view(request)
+
+        _submitted(ack, act)
+
+    def submit_limit(self, ack: Ack, body: dict[str, Any]) -> None:
+        """The same for a limit: drafted and put in one go."""
+        person = origin(body).person(self._context)
+        channel_id = json.loads(body["view"]["private_metadata"])["channel"]
+
+        def act() -> View:
+            typed = body["view"]["state"]["values"][screens.LIMIT_BLOCK][screens.LIMIT_ACTION].get("value") or ""
+            if not typed.isdecimal() or len(typed) > 9:
+                raise InvalidInput("Whole dollars, please.", field="limit")
+            asked = Asked(kind=ApprovalKind.LIMIT_INCREASE, limit_cents=int(typed) * 100)
+            draft = self._open(person, asked, channel_id)
+            request = approvals.submit_request(
+                self._context.db, clock=self._context.clock, person=person, request_id=draft.id, reason=_reason(body)
+            )
+            return screens.asked_view(request)
+
+        _submitted(ack, act)
+
+    def approve(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
+        """ "Approve…", confirmed in Slack's own dialog. Who may not, or too late, hears why in private."""
+        self._press(
+            ack, body, client, lambda person: messages.decided(self._decide(person, _pressed(body), approve=True))
+        )
+
+    def withdraw(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
+        """One's own request."""
+
+        def act(person: Person) -> str:
+            request = approvals.cancel_request(
+                self._context.db, clock=self._context.clock, person=person, request_id=_pressed(body)
+            )
+            return messages.decided(request)
+
+        self._press(ack, body, client, act)
+
+    def _press(self, ack: Ack, body: dict[str, Any], client: WebClient, act: Callable[[Person], str]) -> None:
+        ack()
+
+        def work() -> None:
+            if not first_time(self._context, body):
+                return
+            asked = origin(body)
+            tell = ephemeral(client, channel_id=asked.channel_id or asked.user_id, user_id=asked.user_id)
+            shown(lambda: tell(act(asked.person(self._context)), []), tell)
+
+        self._context.later(told(work, body=body, client=client))
+
+    def reject(self, ack: Ack, body: dict[str, Any]) -> None:
+        """Declined, with its reason."""
+        self._decided_in_form(ack, body, approve=False, break_glass=False)
+
+    def break_glass(self, ack: Ack, body: dict[str, Any]) -> None:
+        """An admin's own request, with its justification."""
+        self._decided_in_form(ack, body, approve=True, break_glass=True)
+
+    def _decided_in_form(self, ack: Ack, body: dict[str, Any], *, approve: bool, break_glass: bool) -> None:
+        person = origin(body).person(self._context)
+
+        def act() -> View:
+            request = self._decide(person, _kept(body), approve=approve, note=_reason(body), break_glass=break_glass)
+            with self._context.db.transaction() as tx:
+                _, history = approvals.get_request(tx, team_id=person.team_id, request_id=request.id)
+            return screens.details_view(request, history, viewer=person.user_id, is_admin=False)
+
+        _submitted(ack, act)
+
+    def _decide(
+        self, person: Person, request_id: UUID, *, approve: bool, note: str = "", break_glass: bool = False
+    ) -> Approval:
+        return approvals.decide(
+            self._context.db,
+            self._context.files,
+            clock=self._context.clock,
+            provider=self._context.provider,
+            limits=self._context.limits,
+            person=person,
+            request_id=request_id,
+            approve=approve,
+            note=note,
+            break_glass=break_glass,
+        )
+
+
+def _submitted(ack: Ack, act: Callable[[], View]) -> None:
+    try:
+        view = act()
+    except Exception as error:  # noqa: BLE001 - shown at the field, by its reference where nobody foresaw it
+        at_limit = isinstance(error, InvalidInput) and error.field == "limit"
+        block = screens.LIMIT_BLOCK if at_limit else screens.REASON_BLOCK
+        ack(response_action="errors", errors={block: sentence(error)})
+        return
+    ack(response_action="update", view=view)
+
+
+def _pressed(body: dict[str, Any]) -> UUID:
+    return UUID(body["actions"][0]["value"])
+
+
+def _kept(body: dict[str, Any]) -> UUID:
+    return UUID(json.loads(body["view"]["private_metadata"])["request"])
+
+
+def _reason(body: dict[str, Any]) -> str:
+    values = body["view"]["state"]["values"]
+    return values[screens.REASON_BLOCK][screens.REASON_ACTION].get("value") or ""

@@ -1,0 +1,88 @@
+"""What an approval brings about, in the transaction of the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from functions.approval_quotes import Asked, asked_of, quoted
+from functions.errors import BrightRunError, NotAllowed
+from functions.model.approval import STARTS, Approval, ApprovalKind, ApprovalState
+from functions.model.money import dollars
+from functions.model.people import Person, Role
+from functions.model.views import QueueLimits
+from functions.ports import Files, Transaction
+from functions.queue import move_to_front
+from functions.start import start_approved
+
+
+class Effect(NamedTuple):
+    """What a decision made of the request."""
+
+    state: ApprovalState
+    job_id: UUID | None = None
+    outcome: str = ""
+
+
+def carry_out(
+    tx: Transaction,
+    files: Files,
+    *,
+    request: Approval,
+    by: str,
+    provider: str,
+    limits: QueueLimits,
+    now: datetime,
+    digest: Callable[[dict[str, object]], str],
+) -> Effect:
+    """Do what was approved, if it still is what was quoted."""
+    asked = asked_of(request.kind, request.subject)
+    try:
+        # The budget's row is every start's turnstile, also of approved ones.
+        tx.ledger.lock_limit(request.team_id)
+        _, facts = quoted(tx, files, team_id=request.team_id, asked=asked, provider=provider, now=now)
+    except BrightRunError as error:
+        return Effect(ApprovalState.LAUNCH_FAILED, outcome=str(error))
+    if digest(facts) != request.digest:
+        return Effect(
+            ApprovalState.SUPERSEDED, outcome="What was quoted has changed since; it has to be asked for anew."
+        )
+    if request.kind in STARTS:
+        return _start(tx, files, request, asked, provider, limits, now)
+    if request.kind is ApprovalKind.PROMOTION and asked.job_id is not None:
+        job = move_to_front(tx, team_id=request.team_id, job_id=asked.job_id, by=by, now=now)
+        return Effect(ApprovalState.APPROVED, outcome=f"{job.name} is the next one to start.")
+    tx.ledger.set_limit(request.team_id, asked.limit_cents)
+    return Effect(ApprovalState.APPROVED, outcome=f"The limit is {dollars(asked.limit_cents)} now.")
+
+
+def _start(
+    tx: Transaction,
+    files: Files,
+    request: Approval,
+    asked: Asked,
+    provider: str,
+    limits: QueueLimits,
+    now: datetime,
+) -> Effect:
+    role = tx.people.role(request.team_id, request.requested_by) or Role.MEMBER
+    person = Person(team_id=request.team_id, user_id=request.requested_by, role=role)
+    if asked.choice is None:
+        return Effect(ApprovalState.LAUNCH_FAILED, outcome="There is nothing to start.")
+    try:
+        job = start_approved(
+            tx,
+            files,
+            person=person,
+            choice=asked.choice,
+            request_key=asked.request_key,
+            channel_id=asked.channel_id,
+            provider=provider,
+            limits=limits,
+            now=now,
+        )
+    except (BrightRunError, NotAllowed) as error:
+        return Effect(ApprovalState.LAUNCH_FAILED, outcome=str(error))
+    return Effect(ApprovalState.APPROVED, job_id=job.id)

@@ -1,0 +1,19 @@
+"""Which starts somebody else has to agree to."""
+
+from __future__ import annotations
+
+from functions.model.approval import ApprovalKind
+from functions.model.catalog import Tier
+from functions.model.estimate import Estimate
+
+# FR7.1.1: an on-demand job that may cost more than this needs an approval, budget or not.
+COSTLY_CENTS = 150_00
+
+
+def needs_approval(estimate: Estimate, tier: Tier, remaining_cents: int) -> ApprovalKind | None:
+    """Which approval a start needs, if any."""
+    if estimate.cents_high > remaining_cents:
+        return ApprovalKind.OVER_BUDGET_START
+    if not tier.preemptible and tier.provider != "local" and estimate.cents_high > COSTLY_CENTS:
+        return ApprovalKind.COSTLY_START
+    return None

@@ -1,0 +1,277 @@
+"""Asking for what somebody else has to decide, and deciding it: once, by another person, on what was quoted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from functions.access import require
+from functions.approval_effects import Effect, carry_out
+from functions.approval_quotes import Asked, quoted
+from functions.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from functions.model.approval import LEGAL, Approval, ApprovalEvent, ApprovalKind, ApprovalPolicy, ApprovalState
+from functions.model.people import Permission, Person, Role
+from functions.model.views import QueueLimits
+from functions.ports import Clock, Database, Files, Transaction
+
+REASON_MIN, REASON_MAX = 10, 1000
+JUSTIFICATION_MIN = 50
+DRAFT_LIFE = timedelta(hours=2)
+BREAK_GLASS = "Break-glass: "
+# FR7.1.2: reminded half-way, escalated to the admins when an eighth of the time is left.
+_REMINDERS = (1 / 2, 7 / 8)
+
+
+def digest_of(kind: ApprovalKind, facts: dict[str, object]) -> str:
+    """Names what was quoted: the same facts have the same digest, in whatever order they stand."""
+    return hashlib.sha256(json.dumps([kind.value, facts], sort_keys=True, default=str).encode()).hexdigest()
+
+
+def open_request(
+    db: Database,
+    files: Files,
+    *,
+    clock: Clock,
+    provider: str,
+    person: Person,
+    asked: Asked,
+    channel_id: str,
+    policy: ApprovalPolicy | None = None,
+) -> Approval:
+    """A draft with what is quoted now; nobody else sees it before it is submitted.
+
+    Raises:
+        NotAllowed: the person may not start jobs.
+        Conflict: the very same thing is waiting for a decision already.
+        InvalidInput, NotEligible, NotFound: what is asked for cannot be had.
+    """
+    require(person, Permission.START_JOBS)
+    with db.transaction() as tx:
+        now, rules = clock(), policy or ApprovalPolicy()
+        shown, facts = quoted(tx, files, team_id=person.team_id, asked=asked, provider=provider, now=now)
+        digest = digest_of(asked.kind, facts)
+        if tx.approvals.same(person.team_id, person.user_id, digest):
+            raise Conflict("You have asked for this already; it waits for a decision.")
+        request = Approval(
+            id=uuid4(),
+            team_id=person.team_id,
+            kind=asked.kind,
+            state=ApprovalState.DRAFT,
+            requested_by=person.user_id,
+            reason="",
+            subject=asked.subject(),
+            digest=digest,
+            quoted=shown,
+            policy=rules,
+            channel_id=channel_id,
+            created_at=now,
+            expires_at=now + DRAFT_LIFE,
+        )
+        tx.approvals.insert(request)
+        tx.approvals.note(request.id, at=now, actor=person.user_id, event="drafted")
+        return request
+
+
+def submit_request(db: Database, *, clock: Clock, person: Person, request_id: UUID, reason: str) -> Approval:
+    """Put the request before those who may decide; an older one from the same form is superseded.
+
+    Raises:
+        InvalidInput: the reason is too short or too long.
+        NotAllowed: it is another person's draft.
+        Conflict: it is no draft any more, or nobody could decide it.
+    """
+    reason = reason.strip()
+    if not REASON_MIN <= len(reason) <= REASON_MAX:
+        raise InvalidInput(f"Say why, in {REASON_MIN} to {REASON_MAX:,} characters.", field="reason")
+    with db.transaction() as tx:
+        request = _locked(tx, person, request_id)
+        if request.requested_by != person.user_id:
+            raise NotAllowed("This is somebody else's request.")
+        if request.state is ApprovalState.PENDING:
+            return request
+        if request.state is not ApprovalState.DRAFT:
+            raise Conflict(f"This request is {request.state.value}.", fix="Ask anew.")
+        deciders = deciders_of(tx, request)
+        if not deciders:
+            raise Conflict("Nobody here could decide this.", fix="An admin makes somebody a manager first.")
+        now = clock()
+        for older in tx.approvals.of_request_key(person.team_id, str(request.subject.get("request_key", ""))):
+            _become(
+                tx, older, ApprovalState.SUPERSEDED, now, person.user_id, outcome="Asked for anew with other settings."
+            )
+        expires = now + timedelta(hours=request.policy.hours)
+        changed = request.model_copy(update={"reason": reason, "expires_at": expires})
+        pending = _become(tx, changed, ApprovalState.PENDING, now, person.user_id, event="asked", detail=reason)
+        # The one who asked sees what becomes of it: in the channel, or directly where there is none.
+        tx.approvals.add_copies(request.id, [request.channel_id or person.user_id, *deciders])
+        return pending
+
+
+def decide(
+    db: Database,
+    files: Files,
+    *,
+    clock: Clock,
+    provider: str,
+    limits: QueueLimits,
+    person: Person,
+    request_id: UUID,
+    approve: bool,
+    note: str = "",
+    break_glass: bool = False,
+) -> Approval:
+    """Approve or reject. What an approval brings about happens in the same transaction, or none of it does.
+
+    `break_glass`: an admin decides a request of their own, with a justification; a separate, audited act.
+
+    Raises:
+        NotAllowed: the person's role may not decide, or it is their own request.
+        Conflict: it was decided, withdrawn, superseded or has expired.
+        InvalidInput: a rejection without a reason, or a justification that is too short.
+    """
+    with db.transaction() as tx:
+        request, now = _locked(tx, person, request_id), clock()
+        _require_decider(person, request, note, break_glass=break_glass)
+        _require_pending(request, now)
+        if not approve and not note.strip():
+            raise InvalidInput("Say why, so that the person can do better next time.", field="note")
+        said = (BREAK_GLASS if break_glass else "") + note.strip()
+        if not tx.approvals.vote(request.id, person.user_id, approved=approve, note=said, at=now):
+            raise Conflict("You have decided this already.")
+        decided = request.model_copy(update={"decided_by": person.user_id, "decided_at": now, "note": said})
+        effect = Effect(ApprovalState.REJECTED)
+        if approve:
+            effect = carry_out(
+                tx, files, request=request, by=person.user_id, provider=provider, limits=limits, now=now,
+                digest=lambda facts: digest_of(request.kind, facts),
+            )  # fmt: skip
+        decided = decided.model_copy(update={"job_id": effect.job_id, "outcome": effect.outcome})
+        event = ("break_glass " if break_glass else "") + ("approved" if approve else "rejected")
+        result = _become(tx, decided, effect.state, now, person.user_id, event=event, detail=said)
+        tx.audit.append(
+            team_id=request.team_id,
+            at=now,
+            actor=person.user_id,
+            action=f"approval.{event.replace(' ', '_')}",
+            target=str(request.id),
+            detail={"kind": request.kind.value, "state": result.state.value, "note": said[:300]},
+        )
+        return result
+
+
+def cancel_request(db: Database, *, clock: Clock, person: Person, request_id: UUID) -> Approval:
+    """Withdraw one's own request.
+
+    Raises:
+        NotAllowed: it is somebody else's.
+        Conflict: it waits for no decision any more.
+    """
+    with db.transaction() as tx:
+        request, now = _locked(tx, person, request_id), clock()
+        if request.requested_by != person.user_id:
+            raise NotAllowed("Only the person who asked can withdraw a request.")
+        _require_pending(request, now)
+        return _become(tx, request, ApprovalState.CANCELLED, now, person.user_id)
+
+
+def sweep(db: Database, *, clock: Clock) -> None:
+    """Let requests expire, remind before they do, and ask the admins as well when little time is left. Idempotent."""
+    with db.transaction() as tx:
+        now = clock()
+        for request in tx.approvals.open_before((ApprovalState.DRAFT, ApprovalState.PENDING)):
+            if now >= request.expires_at:
+                _become(tx, request, ApprovalState.EXPIRED, now, "system")
+            elif request.state is ApprovalState.PENDING:
+                _remind(tx, request, now)
+
+
+def _remind(tx: Transaction, request: Approval, now: datetime) -> None:
+    begun = request.expires_at - timedelta(hours=request.policy.hours)
+    passed = (now - begun) / timedelta(hours=request.policy.hours)
+    due = sum(passed >= mark for mark in _REMINDERS)
+    if due <= request.reminded:
+        return
+    if not tx.approvals.change(request, request.model_copy(update={"reminded": due})):
+        return
+    tx.approvals.note(request.id, at=now, actor="system", event="escalated" if due > 1 else "reminded")
+    if due > 1:
+        tx.approvals.add_copies(request.id, tx.people.with_roles(request.team_id, (Role.ADMIN,)))
+
+
+def deciders_of(tx: Transaction, request: Approval) -> list[str]:
+    """Who may decide a request: everybody of its roles but the one who asked."""
+    people = tx.people.with_roles(request.team_id, request.policy.roles)
+    return [user_id for user_id in people if user_id != request.requested_by]
+
+
+def get_request(tx: Transaction, *, team_id: str, request_id: UUID) -> tuple[Approval, list[ApprovalEvent]]:
+    """A request of the team and its history.
+
+    Raises:
+        NotFound: there is none.
+    """
+    request = tx.approvals.get(request_id)
+    if request is None or request.team_id != team_id:
+        raise NotFound("There is no such request in this workspace.")
+    return request, tx.approvals.history(request_id)
+
+
+def _locked(tx: Transaction, person: Person, request_id: UUID) -> Approval:
+    request = tx.approvals.get(request_id, lock=True)
+    if request is None or request.team_id != person.team_id:
+        raise NotFound("There is no such request in this workspace.")
+    return request
+
+
+def _require_decider(person: Person, request: Approval, note: str, *, break_glass: bool) -> None:
+    if person.role not in request.policy.roles:
+        raise NotAllowed(
+            f"Your role, {person.role.value}, may not decide this.",
+            fix="A budget manager or an admin can; they have been asked.",
+        )
+    if person.user_id != request.requested_by:
+        return
+    if not break_glass:
+        raise NotAllowed(
+            "Nobody decides their own request.",
+            fix="Another manager has to. In an emergency an admin can break the glass, which everybody will see.",
+        )
+    if person.role is not Role.ADMIN:
+        raise NotAllowed("Only an admin can break the glass.")
+    if len(note.strip()) < JUSTIFICATION_MIN:
+        raise InvalidInput(f"Justify it in at least {JUSTIFICATION_MIN} characters.", field="note")
+
+
+def _require_pending(request: Approval, now: datetime) -> None:
+    if request.state is not ApprovalState.PENDING:
+        who = f" by <@{request.decided_by}>" if request.decided_by else ""
+        raise Conflict(f"This request is {request.state.value.replace('_', ' ')} already{who}.")
+    if now >= request.expires_at:
+        raise Conflict("This request has expired.", fix="It has to be asked anew.")
+
+
+def _become(
+    tx: Transaction,
+    request: Approval,
+    state: ApprovalState,
+    now: datetime,
+    actor: str,
+    *,
+    event: str = "",
+    detail: str = "",
+    outcome: str = "",
+) -> Approval:
+    """Put a request, whose row is locked, into another state.
+
+    Raises:
+        Conflict: it moved on meanwhile.
+    """
+    if state not in LEGAL[request.state]:
+        raise Conflict(f"A request that is {request.state.value} cannot be {state.value}.")
+    after = request.model_copy(update={"state": state, "outcome": outcome or request.outcome})
+    if not tx.approvals.change(request, after):
+        raise Conflict("Somebody else was faster.")
+    tx.approvals.note(request.id, at=now, actor=actor, event=event or state.value, detail=detail or outcome)
+    return after.model_copy(update={"version": request.version + 1})
