@@ -8,6 +8,7 @@ import resource
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from functions.errors import BrightRunError
 from functions.model.diagnosis import FailureCode
@@ -24,6 +25,9 @@ _OUT_OF_MEMORY_WORDS = (
     "Cannot allocate memory",
     "bad_alloc",
 )
+# oneDNN says no more than this where it cannot have its scratch memory, but for other reasons too.
+_PERHAPS_OUT_OF_MEMORY = "could not create a primitive"
+_SHORT_SHARE = 0.9
 
 
 class JobFailed(BrightRunError):
@@ -99,8 +103,22 @@ def is_out_of_memory(error: BaseException) -> bool:
         or isinstance(cause, MemoryError)
         or (isinstance(cause, OSError) and cause.errno == errno.ENOMEM)
         or any(words in str(cause) for words in _OUT_OF_MEMORY_WORDS)
+        or (_PERHAPS_OUT_OF_MEMORY in str(cause) and _memory_is_short())
         for cause in _causes(error)
     )
+
+
+def _memory_is_short() -> bool:
+    """Whether nine tenths are taken: of the machine's memory, or of the address space that this process may have."""
+    try:
+        lines = Path("/proc/meminfo").read_text("utf-8").splitlines()
+        held = int(Path("/proc/self/statm").read_text("utf-8").split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return False
+    sizes = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    limited = limit != resource.RLIM_INFINITY and held > _SHORT_SHARE * limit
+    return limited or sizes.get("MemAvailable", 1) < (1 - _SHORT_SHARE) * sizes.get("MemTotal", 1)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
