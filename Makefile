@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 SHELL := /bin/bash
 
-.PHONY: help system setup dev demo up test check format bench browser clean
+.PHONY: help system setup dev demo up test test-pooler check format bench bench-gpu gpu-check chaos browser pooler clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(VENV)/.installed: pyproject.toml infra/setup/install.sh
 	PYTHON=$(PYTHON) VENV=$(VENV) infra/setup/install.sh
@@ -37,9 +37,15 @@ up: setup ## start everything and stay up
 browser: dev
 	BIN=$(BIN) infra/setup/browser.sh
 
+pooler:
+	infra/setup/pooler.sh
+
 # A file's tests share what its fixtures build, so they stay on one worker; the slow folders come first.
-test: dev system browser ## the whole suite
+test: dev system browser pooler ## the whole suite
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+test-pooler: dev system pooler ## the scenarios behind PgBouncer, each process with a login of its own
+	BRIGHTRUN_TEST_POOLER=pgbouncer BRIGHTRUN_TEST_ROLES=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile tests/scenario
 
 check: dev ## what CI checks before it tests: format, lint, types, arrows between the rooms
 	$(BIN)/ruff format --check .
@@ -53,6 +59,18 @@ format: dev ## put the code into shape
 
 bench: dev ## measure what we claim, ours against the baseline
 	$(BIN)/python -m tests.bench
+
+bench-gpu: dev ## speed, memory and utilisation beside plain TRL, on a GPU (SHAPE=tiny DEVICE=cpu tries it without)
+	PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True $(BIN)/python -m gpu_jobs.bench \
+		$(if $(SHAPE),--shape $(SHAPE)) $(if $(DEVICE),--device $(DEVICE)) $(if $(JSON),--json $(JSON))
+
+gpu-check: dev ## everything that only a GPU can show, within ten minutes
+	$(BIN)/pytest -p no:xdist tests/gpu tests/unit/test_gpu_exactness.py
+	PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True timeout 420 $(BIN)/python -m gpu_jobs.bench --shape 8b 70b \
+		--lengths 4096 --ranks 16 --steps 3 --json gpu-bench.json
+
+chaos: dev ## break everything on purpose, FAULTS=N times, and check that it adds up (SEED=S repeats a run)
+	$(BIN)/python -m tests.recovery --faults $(or $(FAULTS),100) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON))
 
 clean: ## forget the virtual environment and the embedded run's data
 	rm -rf $(VENV) .brightrun

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from blocks import lifecycle
+from blocks.again import again_button
 from blocks.failure import ACTION_RETRY as ACTION_RETRY
 from blocks.failure import failure_section, retry_buttons
 from blocks.run_words import (
@@ -265,7 +266,10 @@ def _buttons(view: CardView) -> list[Block]:
     if job.state is JobState.COMPLETED:
         buttons.append(button("Report (PDF)", ACTION_REPORT, value=str(job.id)))
     if job.state is JobState.FAILED:
-        buttons += retry_buttons(view.diagnosis, job, can_retry=view.can_retry)
+        tries = retry_buttons(view.diagnosis, job, can_retry=view.can_retry)
+        buttons += [*tries, again_button(job)] if tries else []
+    if job.state is JobState.CANCELLED:
+        buttons.append(again_button(job, "Run again…"))
     return [*buttons, *lifecycle.buttons(view), details_button(job)]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from blocks import file_facts as facts
 from blocks import lifecycle
+from blocks.again import again_button
 from blocks.card import ACTION_DOWNLOAD, job_card
 from blocks.failure import retry_buttons
 from blocks.job_rows import job_row
@@ -104,7 +105,12 @@ def job_details(view: JobDetailsView) -> View:
 def _deeds(view: JobDetailsView) -> list[Block]:
     job = view.card.job
     failed = job.state is JobState.FAILED and view.card.can_retry
-    shown = [*lifecycle.buttons(view.card), *retry_buttons(view.card.diagnosis, job, can_retry=failed)]
+    tries = retry_buttons(view.card.diagnosis, job, can_retry=failed)
+    shown = [*lifecycle.buttons(view.card), *tries]
+    if tries:
+        shown.append(again_button(job))
+    elif job.state in (JobState.COMPLETED, JobState.CANCELLED):
+        shown.append(again_button(job, "Run again…"))
     return [actions(*shown)] if shown else []
 
 

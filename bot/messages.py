@@ -46,6 +46,14 @@ def card_deleted(channel_id: str) -> str:
     return f"Your run's card in {_place(channel_id)} was deleted, so it goes on here. The run itself was not touched."
 
 
+def set_aside(notice: str, reference: str) -> str:
+    """A milestone could not be drawn, however often it was tried."""
+    return (
+        f"A message about this run ({notice.replace('_', ' ')}) could not be drawn and is left out; the run itself "
+        f"was not touched, and Details has its figures. Tell an admin this reference: {reference}"
+    )
+
+
 def _place(channel_id: str) -> str:
     return channel(channel_id) or "our direct messages"
 

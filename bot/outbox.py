@@ -18,12 +18,14 @@ from bot.errors import new_reference
 from bot.posting import Posted, Poster, reason_of
 from functions.errors import BrightRunError
 from functions.jobs import card_view
-from functions.model.outbox import Card, OutboxMessage
+from functions.model.outbox import Card, Notice, OutboxMessage
 from functions.model.views import CardView
 
 log = logging.getLogger(__name__)
 
 _MAX_DELAY = timedelta(minutes=5)
+# A message that cannot be drawn after so many tries, over about a minute, never will be; its job has more to tell.
+_DRAWING_TRIES = 6
 # What no second try mends: nobody is left to tell, or Slack does not take this very content.
 _HOPELESS = {
     "channel_not_found",
@@ -53,9 +55,12 @@ class OutboxWorker:
         """Send the next message that is due; whether there was one."""
         with self._context.db.transaction() as tx:
             message = tx.outbox.claim(self._context.clock())
-            if message is None:
-                return False
-            job = tx.jobs.get(message.job_id)
+        if message is None:
+            return False
+        with self._context.db.transaction() as tx:
+            # Locked, and only after the claim: who changed the job while this message still waited put no second one
+            # behind it and may not have committed yet. What is drawn now has to show that change.
+            job = tx.jobs.get(message.job_id, lock=True)
             card = tx.outbox.card(message.job_id)
             now, limits = self._context.clock(), self._context.limits
             view = card_view(tx, job=job, now=now, limits=limits) if job else None
@@ -76,9 +81,30 @@ class OutboxWorker:
             # One message that cannot be drawn must not silence all others.
             reference = new_reference()
             log.exception("message %s of job %s: reference %s", message.id, message.job_id, reference)
-            self._later(message, _backoff(message.attempts), f"unexpected, reference {reference}")
+            if message.attempts + 1 < _DRAWING_TRIES:
+                self._later(message, _backoff(message.attempts), f"unexpected, reference {reference}")
+            else:
+                self._set_aside(message, card, reference)
         else:
             self._settle(message, posted, card)
+
+    def _set_aside(self, message: OutboxMessage, card: Card | None, reference: str) -> None:
+        """Give one message up, so that its job's later ones come through, and say so where it is missed."""
+        log.error(
+            "message %s of job %s (%s) is set aside after %s tries: reference %s",
+            message.id, message.job_id, message.notice.value, _DRAWING_TRIES, reference,
+        )  # fmt: skip
+        # A card is drawn again at the job's next news; a milestone never comes back.
+        if card is not None and message.notice is not Notice.CARD:
+            try:
+                self._poster.say_set_aside(message, card, reference)
+            except SlackApiError as error:
+                self._refused(message, error)
+                return
+            except (SlackClientError, HTTPException, OSError) as error:
+                self._later(message, _backoff(message.attempts), repr(error))
+                return
+        self._drop(message, f"set aside, reference {reference}")
 
     def _settle(self, message: OutboxMessage, posted: Posted, card: Card | None) -> None:
         with self._context.db.transaction() as tx:

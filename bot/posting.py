@@ -84,6 +84,15 @@ class Poster:
             log.warning("job %s: no card in %s (%s); it goes to the requester", view.job.id, lost, reason_of(error))
             return self._send_directly(message, view, explain(lost))
 
+    def say_set_aside(self, message: OutboxMessage, card: Card, reference: str) -> None:
+        """Say below the card that a message is missing there.
+
+        Raises:
+            SlackApiError: Slack refused.
+        """
+        place = _Place(card.channel_id, card.ts)
+        self._post_once(message, "set aside", place, messages.set_aside(message.notice.value, reference), [])
+
     def _send(self, message: OutboxMessage, view: CardView, card: Card | None) -> Posted:
         if card is None:
             card = self._post_card(message, view, message.channel_id)

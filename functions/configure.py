@@ -233,7 +233,11 @@ def quote(tx: Transaction, *, team_id: str, file: TrainingFile, choice: JobChoic
 
 def quote_from(history: History, *, file: TrainingFile, choice: JobChoice, now: datetime) -> Estimate:
     """The estimate of a complete choice from history that was gathered before."""
-    configuration = configuration_of(choice)
+    return quote_for(history, file=file, configuration=configuration_of(choice), now=now)
+
+
+def quote_for(history: History, *, file: TrainingFile, configuration: Configuration, now: datetime) -> Estimate:
+    """The estimate of a configuration from history that was gathered before."""
     return estimate_run(
         stats=file.stats,
         model=catalog.base_model(configuration.base_model),
@@ -292,16 +296,23 @@ def _warnings(estimate: Estimate | None, memory: MemoryNeed | None, budget: Budg
     if estimate and estimate.seconds.high > _LONG_SECONDS:
         hours = estimate.seconds.high / 3600
         warnings.append(f"Long run: up to {hours:.0f} hours. Fewer epochs or less data shorten it.")
-    if estimate and estimate.cents_high > budget.remaining_cents:
-        short = estimate.cents_high - budget.remaining_cents
-        warnings.append(
-            f"Over budget: up to {dollars(estimate.cents_high)} needed, {dollars(budget.remaining_cents)} left, "
-            f"{dollars(short)} short. A budget manager can raise the limit."
-        )
-    elif estimate and budget.remaining_cents < estimate.cents_high * 3 // 2:
+    over = over_budget_warning(estimate, budget) if estimate else ()
+    warnings += over
+    if estimate and not over and budget.remaining_cents < estimate.cents_high * 3 // 2:
         left = budget.remaining_cents - estimate.cents_high
         warnings.append(f"This run may leave only {dollars(left)} of this month's budget.")
     if memory and not memory.fits and memory.available is not None:
         needed, there = memory.total / 1024**3, memory.available / 1024**3
         warnings.append(f"Needs about {needed:.0f} GB of GPU memory, the card has {there:.0f}.")
     return tuple(warnings)
+
+
+def over_budget_warning(estimate: Estimate, budget: BudgetStatus) -> tuple[str, ...]:
+    """What to say where the upper estimate does not fit in what is left."""
+    if estimate.cents_high <= budget.remaining_cents:
+        return ()
+    short = estimate.cents_high - budget.remaining_cents
+    return (
+        f"Over budget: up to {dollars(estimate.cents_high)} needed, {dollars(budget.remaining_cents)} left, "
+        f"{dollars(short)} short. A budget manager can raise the limit.",
+    )

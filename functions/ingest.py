@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
 
@@ -11,18 +12,22 @@ from functions.errors import InvalidInput, NotFound
 from functions.failure_history import note_ending
 from functions.model.events import (
     ArtifactStored,
+    CheckpointSaved,
     Event,
     EventBatch,
     HeldOut,
     Interrupted,
     Metrics,
+    PerplexityMeasured,
+    Planned,
     Resumed,
     Stage,
     StageChanged,
 )
 from functions.model.ids import derived_id
-from functions.model.job import Artifact, Job, StopKind
+from functions.model.job import MAX_RECOVERIES, Artifact, Job, StopKind
 from functions.model.outbox import Notice
+from functions.model.progress import Progress
 from functions.model.states import TERMINAL, JobState
 from functions.ports import Clock, Database, Transaction
 from functions.progress import advance, halted, next_states, stopped
@@ -58,7 +63,8 @@ def ingest(db: Database, *, clock: Clock, job_id: UUID, attempt: int, batch: Eve
             new = tx.jobs.add_events([event for event in batch.events if event.attempt == number], now)
             if new:
                 tx.jobs.add_points(job_id, number, new)
-                job = _apply(tx, job, number, new, now)
+                for part in _parts(new):
+                    job = _apply(tx, _taken_up(tx, job, number, part[0], now), number, part, now)
                 stored += len(new)
     return stored
 
@@ -72,6 +78,41 @@ def stop_asked(db: Database, *, job_id: UUID, attempt: int) -> StopKind | None:
     return job.stop.kind if job.stop else None
 
 
+def _parts(events: list[Event]) -> Iterator[list[Event]]:
+    """The events up to each interruption: what comes after one is told by another start of the attempt."""
+    part: list[Event] = []
+    for event in events:
+        part.append(event)
+        if isinstance(event.body, Interrupted):
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _taken_up(tx: Transaction, job: Job, attempt: int, first: Event, now: datetime) -> Job:
+    """The job, recovering if its machine's owner has started the interrupted attempt again by itself."""
+    lost = job.progress.interruptions[-1] if job.progress.interruptions else None
+    if (
+        attempt != job.attempt
+        or job.state is not JobState.INTERRUPTED
+        or not isinstance(first.body, StageChanged)
+        or lost is None
+        or not lost.wait_for_call
+        or job.recoveries >= MAX_RECOVERIES
+    ):
+        return job
+    tx.jobs.reopen_attempt(job.id, attempt, now)
+    tx.jobs.update(job.id, state=JobState.RECOVERING, recoveries=job.recoveries + 1)
+    return job.model_copy(update={"state": JobState.RECOVERING, "recoveries": job.recoveries + 1})
+
+
+def _key(job: Job) -> str:
+    """Names this start of the job, for messages that are told once a start."""
+    losses = job.progress.interruptions
+    return f"{job.attempt}.{len(losses)}" if losses and losses[-1].wait_for_call else str(job.attempt)
+
+
 def _apply(tx: Transaction, job: Job, attempt: int, events: list[Event], now: datetime) -> Job:
     progress, states = job.progress, [job.state]
     started_at = job.started_at
@@ -80,6 +121,7 @@ def _apply(tx: Transaction, job: Job, attempt: int, events: list[Event], now: da
         if isinstance(event.body, ArtifactStored):
             tx.jobs.add_artifact(_artifact(job, event.body, event.at))
         if attempt != job.attempt:
+            progress = _late(tx, job, progress, event, now)
             continue
         asked = job.stop.kind if job.stop else None
         if asked is not None and isinstance(event.body, Interrupted):
@@ -100,6 +142,19 @@ def _apply(tx: Transaction, job: Job, attempt: int, events: list[Event], now: da
     watch_spend(tx, job=moved, now=now)
     tx.outbox.put(job=moved, notice=Notice.CARD, key="", at=now, data={})
     return moved
+
+
+def _late(tx: Transaction, job: Job, progress: Progress, event: Event, now: datetime) -> Progress:
+    """News of an attempt that ended, brought along by the next one, which may not come by that place again.
+
+    It comes before that one's own, so figures are folded in as ever; stages, the state and the attempt's end are
+    settled already. The run began, and was measured at a step, only once: people are told of both.
+    """
+    if isinstance(event.body, Planned | Metrics | HeldOut | CheckpointSaved | PerplexityMeasured):
+        progress = advance(progress, event)
+    if isinstance(event.body, HeldOut | StageChanged):
+        _tell(tx, job, event, now)
+    return progress
 
 
 def move(tx: Transaction, *, job: Job, state: JobState, now: datetime) -> Job:
@@ -126,7 +181,7 @@ def move(tx: Transaction, *, job: Job, state: JobState, now: datetime) -> Job:
     job = job.model_copy(update={"state": state, "ended_at": now if state in TERMINAL else None})
     tx.outbox.put(job=job, notice=Notice.CARD, key="", at=now, data={})
     if notice is not None:
-        tx.outbox.put(job=job, notice=notice, key=str(job.attempt), at=now, data=data)
+        tx.outbox.put(job=job, notice=notice, key=_key(job), at=now, data=data)
     return job
 
 
@@ -156,7 +211,7 @@ def _tell(tx: Transaction, job: Job, event: Event, now: datetime) -> None:
         data: dict[str, float | int | str | None] = {"step": body.step, "loss": body.loss}
         tx.outbox.put(job=job, notice=Notice.HELD_OUT, key=str(body.step), at=now, data=data)
     elif isinstance(body, Resumed):
-        tx.outbox.put(job=job, notice=Notice.RECOVERED, key=str(event.attempt), at=now, data={"step": body.step})
+        tx.outbox.put(job=job, notice=Notice.RECOVERED, key=_key(job), at=now, data={"step": body.step})
 
 
 def _artifact(job: Job, body: ArtifactStored, at: datetime) -> Artifact:

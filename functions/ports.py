@@ -144,12 +144,16 @@ class Jobs(Protocol):
         """Put the job before all that wait."""
         ...
 
-    def retries_of(self, root_id: UUID) -> int:
-        """How many jobs were made by trying this one again, and those again."""
+    def line_of(self, job_id: UUID) -> tuple[UUID, int]:
+        """(the first job of the line that this one stands in, how many were made of it by trying again)."""
         ...
 
-    def retry_record(self, team_id: str, fix_key: str | None = None) -> RetryRecord:
-        """How jobs that were tried again have ended; with `fix_key` those of one suggestion alone."""
+    def retry_record(self, team_id: str) -> RetryRecord:
+        """How jobs that were tried again have ended."""
+        ...
+
+    def copy_points(self, parent_id: UUID, job_id: UUID, *, up_to: int) -> None:
+        """Give a job that goes on from another one the curve up to where it goes on."""
         ...
 
     def recent(self, team_id: str, limit: int) -> list[Job]:
@@ -170,6 +174,10 @@ class Jobs(Protocol):
 
     def end_attempt(self, job_id: UUID, attempt: int, at: datetime) -> float:
         """Mark the attempt ended, once; returns its seconds, 0 if it had ended before."""
+        ...
+
+    def reopen_attempt(self, job_id: UUID, attempt: int, at: datetime) -> None:
+        """An ended attempt was started again by its machine's owner: it runs, and is billed, from now on."""
         ...
 
     def attempt(self, job_id: UUID, attempt: int) -> Attempt | None:

@@ -91,7 +91,11 @@ def _forward(state: JobState, target: JobState) -> tuple[JobState, ...]:
 
 
 def _stage(progress: Progress, body: StageChanged, at: datetime) -> Progress:
+    order = list(Stage)
+
     def change(item: StageProgress) -> StageProgress:
+        if order.index(item.stage) < order.index(body.stage):
+            return _passed(item, at)
         if item.stage is not body.stage:
             return item
         if body.status == "started":
@@ -106,6 +110,13 @@ def _stage(progress: Progress, body: StageChanged, at: datetime) -> Progress:
         return item.model_copy(update={"detail": body.detail})
 
     return progress.model_copy(update={"stages": tuple(change(item) for item in progress.stages)})
+
+
+def _passed(item: StageProgress, at: datetime) -> StageProgress:
+    """An earlier stage: an attempt that finds its result on disk does not go through it again."""
+    if item.status == "complete":
+        return item
+    return item.model_copy(update={"status": "complete", "finished_at": at})
 
 
 def _planned(progress: Progress, body: Planned, _: datetime) -> Progress:
@@ -140,7 +151,9 @@ def _perplexity(progress: Progress, body: PerplexityMeasured, _: datetime) -> Pr
 
 
 def _interrupted(progress: Progress, body: Interrupted, at: datetime) -> Progress:
-    return interrupted(progress, at=at, step=body.step, cause=body.signal) if progress.stopping is None else progress
+    if progress.stopping is not None:
+        return progress
+    return interrupted(progress, at=at, step=body.step, cause=body.signal, wait_for_call=body.wait_for_call)
 
 
 def _resumed(progress: Progress, body: Resumed, at: datetime) -> Progress:
@@ -177,9 +190,17 @@ def _finished(progress: Progress, body: Finished, _: datetime) -> Progress:
     )
 
 
-def interrupted(progress: Progress, *, at: datetime, step: int, cause: str, log_tail: tuple[str, ...] = ()) -> Progress:
+def interrupted(
+    progress: Progress,
+    *,
+    at: datetime,
+    step: int,
+    cause: str,
+    wait_for_call: bool = False,
+    log_tail: tuple[str, ...] = (),
+) -> Progress:
     """The progress after the machine was lost at `step`; the stage it was in will begin anew."""
-    loss = Interruption(at=at, step=step, cause=cause, log_tail=log_tail)
+    loss = Interruption(at=at, step=step, cause=cause, wait_for_call=wait_for_call, log_tail=log_tail)
     return halted(progress, at=at).model_copy(update={"interruptions": (*progress.interruptions, loss)})
 
 

@@ -10,11 +10,12 @@ from uuid import UUID
 from functions import catalog
 from functions.alerting import raise_alerts
 from functions.capacity import due, gpu_found, no_gpu
+from functions.checkpoints import checkpoint_source
 from functions.errors import BrightRunError, NoCapacity
 from functions.ingest import move
 from functions.lost import gave_up
 from functions.model.job import MAX_RECOVERIES, Attempt, Job, StopKind
-from functions.model.job_spec import JobSpec, TrainingData
+from functions.model.job_spec import JobSpec, ResumeFrom, TrainingData
 from functions.model.outbox import Notice
 from functions.model.signing import job_token
 from functions.model.states import IN_QUEUE, RUNNING, JobState, is_legal
@@ -26,8 +27,9 @@ from functions.time_limit import begin_stop, over_limit
 
 log = logging.getLogger(__name__)
 
-# A launch whose call id was never stored died in between; it is launched again after this time.
-LAUNCH_GRACE = timedelta(seconds=60)
+# A launch whose call id was never stored died in between; it is launched again after this time. The job's row is
+# locked while it is launched, so this only spares the other reconciler the wait; lost machines are noticed in 30 s.
+LAUNCH_GRACE = timedelta(seconds=15)
 # Longer than the longest silence of a healthy job: loading 70B weights.
 SILENCE = timedelta(minutes=30)
 # How long a run may take to save where it is and go; after that its machine is ended, and the last checkpoint counts.
@@ -138,6 +140,21 @@ class Reconciler:
             service_url=self._service_url,
             rate_cents_per_hour=job.rate_cents_per_hour,
             preset=settings.preset,
+            resume_from=self._resume_from(tx, job),
+        )
+
+    def _resume_from(self, tx: Transaction, job: Job) -> ResumeFrom | None:
+        """Where a linked job goes on from; its own checkpoints, once it has any, go before."""
+        if job.lineage is None or job.lineage.kind != "resume":
+            return None
+        parent = tx.jobs.get(job.lineage.parent_id)
+        source = checkpoint_source(tx, parent) if parent else None
+        if source is None:
+            raise BrightRunError(f"The run that {job.name} goes on from has no checkpoint any more.")
+        return ResumeFrom(
+            work_dir=self._compute.work_dir(source.id),
+            hyperparameters=source.configuration.hyperparameters,
+            engine=source.configuration.engine,
         )
 
     def _watch(self, job_id: UUID) -> None:
@@ -149,12 +166,25 @@ class Reconciler:
         if job.stop is not None:
             self._stop(job, attempt)
         elif job.state in (JobState.INTERRUPTED, JobState.RECOVERING) and (attempt is None or attempt.ended_at):
-            self._recover(job_id)
+            if not self._goes_on(job, attempt):
+                self._recover(job_id)
         elif attempt is not None and not attempt.call_id:
             if self._clock() - attempt.launched_at > LAUNCH_GRACE:
                 self._launch(job_id)
         elif attempt is not None:
             self._check(job, attempt)
+
+    def _goes_on(self, job: Job, attempt: Attempt | None) -> bool:
+        """Whether the call behind an interrupted attempt is not over: its machine's owner may start it again."""
+        lost = job.progress.interruptions[-1] if job.progress.interruptions else None
+        if attempt is None or not attempt.call_id or lost is None or not lost.wait_for_call:
+            return False
+        if not self._compute.poll(attempt.call_id).running:
+            return False
+        if lost.planned or job.recoveries < MAX_RECOVERIES:
+            return True
+        self._compute.cancel(attempt.call_id)
+        return False
 
     def _check(self, job: Job, attempt: Attempt) -> None:
         call = self._compute.poll(attempt.call_id)
@@ -239,10 +269,12 @@ class Reconciler:
             if job is None or job.state not in (JobState.INTERRUPTED, JobState.RECOVERING):
                 return
             now = self._clock()
-            if job.state is JobState.INTERRUPTED and job.recoveries >= MAX_RECOVERIES:
+            planned = bool(job.progress.interruptions) and job.progress.interruptions[-1].planned
+            counts = job.state is JobState.INTERRUPTED and not planned
+            if counts and job.recoveries >= MAX_RECOVERIES:
                 _give_up(tx, job, now)
                 return
-            recoveries = job.recoveries + (job.state is JobState.INTERRUPTED)
+            recoveries = job.recoveries + counts
             tx.jobs.begin_attempt(job_id, now)
             tx.jobs.update(job_id, state=JobState.RECOVERING, recoveries=recoveries)
             tx.outbox.put(job=job, notice=Notice.CARD, key="", at=now, data={})

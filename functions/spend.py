@@ -40,8 +40,7 @@ def spend_of(job: Job, *, now: datetime, running_since: datetime | None) -> Spen
 def band_reached(job: Job, *, now: datetime, running_since: datetime | None) -> int | None:
     """The highest band that the spending has reached; None below the first.
 
-    Seconds are compared, at one rate the same as money but not rounded to cents: a trial that costs four cents
-    is not at 100 % after one.
+    The spending is not rounded to cents: a trial that costs one is not at 100 % after its first second.
     """
     share = used_share(job, now=now, running_since=running_since)
     return max((band for band in BANDS if share * 100 >= band), default=None)
@@ -49,8 +48,12 @@ def band_reached(job: Job, *, now: datetime, running_since: datetime | None) -> 
 
 def used_share(job: Job, *, now: datetime, running_since: datetime | None) -> float:
     """Spending as a share of what was expected; 0 where nothing was."""
-    expected = job.estimate.seconds.expected
-    return job.billed_now(now, running_since) / expected if expected > 0 else 0.0
+    # Nobody is billed for storage by the hour.
+    expected = job.estimate.cents_expected - job.estimate.storage_cents
+    # A run may have changed its tier: what it cost before is kept in cents.
+    seconds = max(0.0, job.billed_now(now, running_since) - job.seconds_before)
+    spent = job.cents_before + seconds / 3600 * job.rate_cents_per_hour
+    return spent / expected if expected > 0 else 0.0
 
 
 def mark_reached(fraction: float) -> int | None:
@@ -78,7 +81,8 @@ def project(job: Job, *, spent_cents: int, remaining_seconds: float, record: Tra
         best, worst = max(spent_cents, expected - margin), expected + margin
     else:
         seconds = job.estimate.seconds
-        spread = max(0.0, seconds.high / seconds.expected - 1) if seconds.expected > 0 else 0.0
+        # No estimate is made wider than this; one that is stored wider is none.
+        spread = min(1.0, max(0.0, seconds.high / seconds.expected - 1)) if seconds.expected > 0 else 0.0
         best = spent_cents + cost_cents(remaining_seconds / (1 + spread), rate)
         worst = spent_cents + cost_cents(remaining_seconds * (1 + spread), rate)
     if remaining_seconds > 0 and catalog.tier(job.configuration.tier).preemptible:

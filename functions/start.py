@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID, uuid4
 
 from functions import catalog
@@ -19,6 +20,7 @@ from functions.model.money import dollars
 from functions.model.outbox import Notice
 from functions.model.people import Permission, Person
 from functions.model.states import JobState
+from functions.model.training_file import TrainingFile
 from functions.model.views import QueueLimits
 from functions.ports import Clock, Database, Files, Transaction
 from functions.queue import require_place_in_queue
@@ -91,20 +93,31 @@ def _start(
         channel_id=channel_id,
         created_at=now,
     )
-    _require_memory(new, option.file.stats.tokens.longest if option.file.stats.tokens else 0)
+    return enqueue(tx, new, file=option.file, now=now)
+
+
+def enqueue(tx: Transaction, new: NewJob, *, file: TrainingFile, now: datetime) -> Job:
+    """Insert a job that was checked, with its money reserved, and tell of it.
+
+    Raises:
+        InvalidInput: it does not fit its machine's memory.
+        OverBudget: its upper estimate does not fit in the month's budget.
+    """
+    _require_memory(new, file.stats.tokens.longest if file.stats.tokens else 0)
     tx.jobs.insert(new)
-    reserve(tx, team_id=team_id, job_id=new.id, cents=new.estimate.cents_high, now=now, key=f"{new.id}:0")
-    tx.jobs.add_tags(team_id, choice.tags)
+    reserve(tx, team_id=new.team_id, job_id=new.id, cents=new.estimate.cents_high, now=now, key=f"{new.id}:0")
+    tx.jobs.add_tags(new.team_id, new.choice.tags)
     job = tx.jobs.get(new.id)
     if job is None:
         raise NotFound("The job vanished while it was being made.")
+    origin = {"from": str(new.lineage.parent_id), "how": new.lineage.kind} if new.lineage else {}
     tx.audit.append(
-        team_id=team_id,
+        team_id=new.team_id,
         at=now,
-        actor=person.user_id,
+        actor=new.created_by,
         action="job.started",
         target=str(job.id),
-        detail={"name": job.name, "reserved_cents": new.estimate.cents_high},
+        detail={"name": job.name, "reserved_cents": new.estimate.cents_high, **origin},
     )
     tx.outbox.put(job=job, notice=Notice.CARD, key="", at=now, data={})
     return job

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from pydantic import ValidationError
 
 from functions.model.job_spec import JobSpec
+from gpu_jobs.background import still_working
 from gpu_jobs.job import SPEC_UNREADABLE, run_job
 
 
@@ -25,5 +28,15 @@ def main(arguments: list[str]) -> int:
     return run_job(spec, os.environ.get("BRIGHTRUN_JOB_TOKEN", ""))
 
 
+def leave(code: int) -> NoReturn:
+    """End the process. Where a model is still loading beside a failure, without waiting for it."""
+    if still_working():
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import time
 import unicodedata
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +18,7 @@ from functions.model.events import ArtifactStored
 from functions.model.job_spec import JobSpec
 from gpu_jobs.adapter_files import SAFETENSORS, file_sha256, write_companions
 from gpu_jobs.failures import disk_full, is_disk_full, upload_failed
+from gpu_jobs.interruption import pause
 from gpu_jobs.service import Service, may_succeed_later
 
 _SLUG_LENGTH = 60
@@ -100,13 +100,13 @@ def store(
     if service is None:
         return _stored(archive, str(archive.path))
     why = ""
-    for pause in pauses:
-        _sleep(pause, check)
+    for seconds in pauses:
+        pause(seconds, check)
         try:
             place = _place(archive, service)
             _put(archive, place["url"], check)
         except httpx.HTTPStatusError as error:
-            why = f"{error.request.method} was answered with status {error.response.status_code}."
+            why = _answered(error)
             if not may_succeed_later(error.response.status_code) and error.request.method == "POST":
                 break
         except httpx.HTTPError as error:
@@ -116,11 +116,15 @@ def store(
     raise upload_failed(archive.path.name, why=why)
 
 
-def _sleep(seconds: float, check: Callable[[], None]) -> None:
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        check()
-        time.sleep(min(0.5, left))
+def _answered(error: httpx.HTTPStatusError) -> str:
+    """The status and, where the answer names a reason, as ours and Supabase's do, the reason. Never the link."""
+    why = f"{error.request.method} was answered with status {error.response.status_code}"
+    try:
+        body = error.response.json()
+    except ValueError:
+        return f"{why}."
+    reason = body.get("message") or body.get("error") if isinstance(body, dict) else None
+    return f"{why}: {reason}" if isinstance(reason, str) else f"{why}."
 
 
 def _place(archive: Archive, service: Service) -> dict[str, str]:

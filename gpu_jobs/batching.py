@@ -7,8 +7,10 @@ mean over its trainable tokens, so it does not matter in how many passes the gra
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,11 +29,14 @@ class Pass:
     state predicts a target, and the target's token id. `tokens` counts real tokens, padding excluded.
 
     There is no attention mask: padding stands to the right, where causal attention never looks, and packed
-    sequences are told apart by position ids that start over.
+    sequences are told apart by position ids that start over. `bounds` says the same to kernels that take one long
+    row: where each sequence begins in it, and where the last one ends. `longest` is that of these sequences.
     """
 
     input_ids: Tensor
     position_ids: Tensor
+    bounds: Tensor
+    longest: int
     rows: Tensor
     columns: Tensor
     targets: Tensor
@@ -39,14 +44,19 @@ class Pass:
 
     def to(self, device: torch.device) -> Pass:
         """The same on a device."""
-        return Pass(
-            self.input_ids.to(device),
-            self.position_ids.to(device),
-            self.rows.to(device),
-            self.columns.to(device),
-            self.targets.to(device),
-            self.tokens,
-        )
+        moved: Any = {
+            field.name: value.to(device) if isinstance(value := getattr(self, field.name), Tensor) else value
+            for field in fields(self)
+        }
+        return Pass(**moved)
+
+    def inputs(self, *, bounds: bool) -> dict[str, Any]:
+        """What the model is called with; with `bounds` for attention kernels that know where sequences end."""
+        plain = {"input_ids": self.input_ids, "position_ids": self.position_ids, "use_cache": False}
+        if not bounds:
+            return plain
+        ends = {"cu_seq_lens_q": self.bounds, "cu_seq_lens_k": self.bounds}
+        return plain | ends | {"max_length_q": self.longest, "max_length_k": self.longest}
 
 
 @dataclass(frozen=True)
@@ -74,17 +84,18 @@ class Layout:
         return groups
 
     def _packed(self, ordered: Sequence[TokenizedSequence]) -> list[list[TokenizedSequence]]:
-        """First fit, longest first: within 11/9 of the fewest rows."""
+        """Best fit, longest first, as TRL packs data sets: into the fullest row that still has room."""
         groups: list[list[TokenizedSequence]] = []
-        room: list[int] = []
+        room: list[tuple[int, int]] = []  # (places left, which group), the fullest first
         for item in ordered:
-            place = next((index for index, left in enumerate(room) if len(item) <= left), None)
+            place = next((index for index, (left, _) in enumerate(room) if len(item) <= left), None)
             if place is None:
                 groups.append([item])
-                room.append(self.pass_tokens - len(item))
+                insort(room, (self.pass_tokens - len(item), len(groups) - 1))
             else:
-                groups[place].append(item)
-                room[place] -= len(item)
+                left, group = room.pop(place)
+                groups[group].append(item)
+                insort(room, (left - len(item), group))
         return groups
 
     def _padded_pass(self, group: Sequence[TokenizedSequence]) -> Pass:
@@ -94,7 +105,7 @@ class Layout:
             ids[row, : len(item)] = torch.tensor(item.input_ids)
         places = [(row, column, target) for row, item in enumerate(group) for column, target in _targets(item)]
         positions = torch.arange(width).expand(len(group), width)
-        return _pass(ids, positions, places, sum(map(len, group)))
+        return _pass(ids, positions, places, [width] * len(group), sum(map(len, group)))
 
 
 def default_layout(*, cuda: bool, packing: bool | None, batch_size: int, max_length: int, pad_token_id: int) -> Layout:
@@ -126,9 +137,12 @@ def _packed_pass(group: Sequence[TokenizedSequence]) -> Pass:
     for item in group:
         places += [(0, offset + column, target) for column, target in _targets(item)]
         offset += len(item)
-    return _pass(torch.tensor([ids]), torch.tensor([positions]), places, len(ids))
+    return _pass(torch.tensor([ids]), torch.tensor([positions]), places, list(map(len, group)), len(ids))
 
 
-def _pass(ids: Tensor, positions: Tensor, places: Sequence[tuple[int, int, int]], tokens: int) -> Pass:
+def _pass(
+    ids: Tensor, positions: Tensor, places: Sequence[tuple[int, int, int]], lengths: Sequence[int], tokens: int
+) -> Pass:
     rows, columns, targets = torch.tensor(places).reshape(-1, 3).unbind(1)
-    return Pass(ids, positions, rows, columns, targets, tokens)
+    bounds = torch.tensor([0, *lengths]).cumsum(0).to(torch.int32)
+    return Pass(ids, positions, bounds, max(lengths), rows, columns, targets, tokens)

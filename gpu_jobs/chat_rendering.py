@@ -28,7 +28,8 @@ def render(system: str, messages: Sequence[Message], tokenizer: Any) -> Rendered
     """Render a conversation and find its assistant turns.
 
     Where the template marks them with {% generation %} the marks are taken; otherwise a turn is what its
-    rendering adds to that of the turns before it.
+    rendering adds to that of the turns before it. Where that fails too, TRL's template for training this model is
+    taken instead, if it keeps one.
 
     Raises:
         InvalidInput: there is no chat template, it refuses the conversation, or it rewrites earlier turns, so
@@ -40,9 +41,29 @@ def render(system: str, messages: Sequence[Message], tokenizer: Any) -> Rendered
             "The base model has no chat template, so conversations cannot be written the way it reads them.",
             fix="Choose the instruct or chat variant of this model.",
         )
-    render_text = _Renderer(template, tokenizer)
+    try:
+        return _render(system, messages, _Renderer(template, tokenizer))
+    except _RewritesTurns:
+        known = _training_template(template, tokenizer)
+        if known is None:
+            raise
+    return _render(system, messages, _Renderer(known, tokenizer))
+
+
+class _RewritesTurns(InvalidInput):
+    """The template changes earlier turns as a conversation grows (Qwen 3 takes their thoughts away, for one)."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The base model's chat template changes earlier turns as a conversation grows, so the tokens of "
+            "the consultant's turns cannot be told apart.",
+            fix="Add {% generation %} … {% endgeneration %} around the assistant's turn in the chat template.",
+        )
+
+
+def _render(system: str, messages: Sequence[Message], render_text: _Renderer) -> Rendered:
     chat, system_turns = _chat(system, messages, render_text)
-    marked = render_text.marked(chat) if _GENERATION.search(template) else None
+    marked = render_text.marked(chat) if render_text.marks else None
     assistants = [index for index, turn in enumerate(chat) if turn["role"] == "assistant"]
     if marked is not None and len(marked[1]) == len(assistants):
         text, spans = marked[0], tuple(marked[1])
@@ -51,11 +72,31 @@ def render(system: str, messages: Sequence[Message], tokenizer: Any) -> Rendered
     return Rendered(text, spans, _system_end(chat[:system_turns], text, render_text))
 
 
+_training_templates: dict[str, str | None] = {}
+
+
+def _training_template(template: str, tokenizer: Any) -> str | None:
+    """TRL's counterpart of a template that cannot be trained with, where TRL keeps one.
+
+    Asked last, and imported only then: the model should read in training what it will read in use, and TRL brings
+    data libraries along that take seconds to import.
+    """
+    if template not in _training_templates:
+        from trl.chat_template_utils import get_training_chat_template
+
+        try:
+            _training_templates[template] = get_training_chat_template(tokenizer)
+        except ValueError:  # it keeps none for this model
+            _training_templates[template] = None
+    return _training_templates[template]
+
+
 class _Renderer:
     """One template with the special tokens that it may name."""
 
     def __init__(self, template: str, tokenizer: Any) -> None:
         self._template = template
+        self.marks = _GENERATION.search(template) is not None
         self._tokens = dict(tokenizer.special_tokens_map)
 
     def __call__(self, chat: Chat, *, prompt: bool = False) -> str:
@@ -108,11 +149,7 @@ def _spans_by_prefix(
         except TemplateError as refusal:
             raise _refused(refusal) from refusal
         if not (through.startswith(before) and text.startswith(through.rstrip())):
-            raise InvalidInput(
-                "The base model's chat template changes earlier turns as a conversation grows, so the tokens of "
-                "the consultant's turns cannot be told apart.",
-                fix="Add {% generation %} … {% endgeneration %} around the assistant's turn in the chat template.",
-            )
+            raise _RewritesTurns
         # A line break between turns belongs to nobody: the model is to stop at its end-of-turn token.
         spans.append((len(before), len(through.rstrip())))
     return text, tuple(spans)

@@ -25,6 +25,8 @@ class Spool:
         self.attempt = attempt
         self._path = work_dir / f"events-{attempt}.jsonl"
         self._acked_path = work_dir / f"events-{attempt}.acked"
+        # Of a process that was killed while it noted its place.
+        self._acked_stage.unlink(missing_ok=True)
         self._lock = threading.Lock()
         self._overflow: list[bytes] = []
         self._size = self._repair()
@@ -33,9 +35,18 @@ class Spool:
         self._offset, self._taken = self._offset_of(self._acked)
 
     @property
+    def _acked_stage(self) -> Path:
+        return self._acked_path.with_suffix(".acked.partial")
+
+    @property
     def written(self) -> int:
-        """Events appended so far; also the sequence number of the last one."""
+        """Events appended so far."""
         return self._written
+
+    def last_line(self) -> bytes | None:
+        """The last event that is in the file."""
+        lines = self._path.read_bytes().splitlines() if self._path.exists() else []
+        return lines[-1] if lines else None
 
     @property
     def waiting(self) -> int:
@@ -69,13 +80,7 @@ class Spool:
         with self._lock:
             self._advance(count)
             self._acked += count
-        stage = self._acked_path.with_suffix(".acked.partial")
-        try:
-            stage.write_text(str(self._acked), "utf-8")
-            stage.replace(self._acked_path)
-        except OSError as error:
-            # A later attempt then sends some events twice, which changes nothing for the service.
-            log.warning("The place in the event file could not be noted: %s", error)
+        self._note(self._acked)
 
     def _write(self, data: bytes) -> bool:
         try:
@@ -105,9 +110,23 @@ class Spool:
 
     def _read_acked(self) -> int:
         try:
-            return min(self._written, int(self._acked_path.read_text("utf-8")))
+            acked = int(self._acked_path.read_text("utf-8"))
         except (FileNotFoundError, ValueError):
             return 0
+        if acked > self._written:
+            # A machine that died took the end of the file with it. What is appended from here on is not acknowledged,
+            # and a later process must not take it for so.
+            acked = self._written
+            self._note(acked)
+        return acked
+
+    def _note(self, acked: int) -> None:
+        try:
+            self._acked_stage.write_text(str(acked), "utf-8")
+            self._acked_stage.replace(self._acked_path)
+        except OSError as error:
+            # A later attempt then sends some events twice, which changes nothing for the service.
+            log.warning("The place in the event file could not be noted: %s", error)
 
     def _offset_of(self, line: int) -> tuple[int, int]:
         if not line:

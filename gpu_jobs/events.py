@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from functions.model.events import Body, Event
+from functions.model.events import SEQ_STRIDE, Body, Event
 from functions.model.job_spec import JobSpec
 from gpu_jobs.event_spool import Spool, spools
 from gpu_jobs.service import Service, may_succeed_later
@@ -46,6 +46,8 @@ class EventWriter:
         self._lock = threading.Lock()
         all_spools = spools(work_dir, spec.attempt)
         self._own = all_spools[-1]
+        last = self._own.last_line()
+        self._seq = max(Event.model_validate_json(last).seq if last else 0, (spec.start - 1) * SEQ_STRIDE)
         service = Service.of(spec, token)
         self._sender = _Sender(all_spools, service, on_stop) if service else None
 
@@ -55,11 +57,12 @@ class EventWriter:
             event = Event(
                 job_id=self._spec.job_id,
                 attempt=self._spec.attempt,
-                seq=self._own.written + 1,
+                seq=self._seq + 1,
                 at=self._clock(),
                 body=body,
             )
             self._own.append(event.model_dump_json())
+            self._seq = event.seq
         if self._sender:
             self._sender.wake()
         return event

@@ -11,7 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from functions.errors import BrightRunError
+from functions.memory import in_parts
 from functions.model.diagnosis import FailureCode
+from functions.model.estimate import MemoryNeed
 from functions.model.events import Failed, FailedRecord
 from functions.model.job_spec import JobSpec
 
@@ -54,12 +56,19 @@ class JobFailed(BrightRunError):
         self.reference = reference
 
 
-def describe(error: BaseException, *, spec: JobSpec, step: int | None, log_tail: Sequence[str]) -> Failed:
-    """The event that tells of an exception.
+def describe(
+    error: BaseException,
+    *,
+    spec: JobSpec,
+    step: int | None,
+    log_tail: Sequence[str],
+    memory: MemoryNeed | None = None,
+) -> Failed:
+    """The event that tells of an exception. `memory` is what the run was expected to need, once that is known.
 
     An exception that nobody foresaw gets a reference that stands in the log beside its traceback.
     """
-    known = error if isinstance(error, JobFailed) else _recognize(error, spec)
+    known = error if isinstance(error, JobFailed) else _recognize(error, spec, memory)
     return Failed(
         code=known.code,
         what=known.what,
@@ -73,10 +82,10 @@ def describe(error: BaseException, *, spec: JobSpec, step: int | None, log_tail:
     )
 
 
-def _recognize(error: BaseException, spec: JobSpec) -> JobFailed:
+def _recognize(error: BaseException, spec: JobSpec, memory: MemoryNeed | None) -> JobFailed:
     text = str(error)
     if is_out_of_memory(error):
-        return out_of_memory(spec, why=text)
+        return out_of_memory(spec, why=text, memory=memory)
     if is_disk_full(error):
         return disk_full(spec, error)
     if isinstance(error, BrightRunError):
@@ -153,8 +162,10 @@ def _disk_words(error: BaseException) -> str:
     return ""
 
 
-def out_of_memory(spec: JobSpec, *, why: str) -> JobFailed:
-    """The model, its activations or its logits did not fit."""
+def out_of_memory(spec: JobSpec, *, why: str, memory: MemoryNeed | None = None) -> JobFailed:
+    """The model, its activations or its logits did not fit; `memory` explains in parts where it went."""
+    if memory is not None:
+        why = f"{in_parts(memory)} {why}"
     settings = spec.hyperparameters
     fixes = []
     if settings.batch_size > 1:
@@ -172,14 +183,19 @@ def out_of_memory(spec: JobSpec, *, why: str) -> JobFailed:
 
 
 def disk_full(spec: JobSpec, error: BaseException, *, needed: int | None = None) -> JobFailed:
-    """No room to write; says how much is free where the job keeps its files, and how many bytes are needed."""
-    room = shutil.disk_usage(spec.work_dir)
-    wanted = f"{_megabytes(needed)} are needed, " if needed is not None else ""
-    free = f"{wanted}{_megabytes(room.free)} of {_megabytes(room.total)} are free where the run keeps its files"
+    """No room to write; says how much is free where the job keeps its files, and how many bytes are needed.
+
+    A quota or a limit on the size of files is not told by what is free, so nothing is said of that then.
+    """
+    work_dir, said = Path(spec.work_dir), _disk_words(error)
+    room = min(map(shutil.disk_usage, [work_dir, *filter(Path.is_dir, work_dir.iterdir())]), key=lambda disk: disk.free)
+    figures = [f"{_megabytes(needed)} are needed"] if needed is not None else []
+    if needed is not None or said == os.strerror(errno.ENOSPC):
+        figures.append(f"{_megabytes(room.free)} of {_megabytes(room.total)} are free where the run keeps its files")
     return JobFailed(
         FailureCode.DISK_FULL,
         "The disk is full. What was trained so far is kept.",
-        why=f"{free} ({_disk_words(error)}).",
+        why=f"{', '.join([*figures, said or 'writing failed'])}.",
         fixes=("Free some space and start the job again; only what is missing is done.", "Keep fewer checkpoints."),
     )
 
@@ -262,6 +278,19 @@ def model_gated(base_model: str) -> JobFailed:
         f"The base model “{base_model}” may only be used after its owner has agreed.",
         why="The model hub answered that the repository is gated and the token has no access, or there is no token.",
         fixes=("Accept the licence on the model's page and set HF_TOKEN for the GPU job.", "Choose an open model."),
+    )
+
+
+def killed_by_host(times: int) -> JobFailed:
+    """The machine was killed again and again, without a word and without getting anywhere."""
+    return JobFailed(
+        "host_killed",
+        f"The machine was killed {times} times in a row without a word, and nothing was gained in between.",
+        why="That is how a machine ends whose main memory (not the GPU's) runs out; a failing host looks the same.",
+        fixes=(
+            "Start the job again: if a host failed, another one takes it from its last checkpoint.",
+            "Make the training file smaller, or its longest conversations shorter.",
+        ),
     )
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
+
+from functions.model.events import TIME_LIMIT
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -19,11 +22,28 @@ class Interrupted(BaseException):
         self.signal_name = signal_name
 
 
-class Interruption:
-    """While entered, SIGINT and SIGTERM are noted instead of acted on. Only a main thread can take signals."""
+def pause(seconds: float, check: Callable[[], None]) -> None:
+    """Wait, looking for a signal twice a second.
 
-    def __init__(self) -> None:
+    Raises:
+        Interrupted: one came; see `Interruption.check`.
+    """
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        check()
+        time.sleep(min(0.5, left))
+
+
+class Interruption:
+    """While entered, SIGINT and SIGTERM are noted instead of acted on. Only a main thread can take signals.
+
+    After `stop_after_seconds` from now it is as if a signal had come. `signalled` tells whether one did.
+    """
+
+    def __init__(self, stop_after_seconds: float | None = None) -> None:
         self._wanted: str | None = None
+        self.signalled = False
+        self._deadline = None if stop_after_seconds is None else time.monotonic() + stop_after_seconds
         self._before: dict[signal.Signals, Callable[[int, FrameType | None], Any] | int | None] = {}
 
     def __enter__(self) -> Interruption:
@@ -39,13 +59,16 @@ class Interruption:
             signal.signal(number, handler)
 
     def check(self) -> None:
-        """Raise `Interrupted` if a signal came, or the service asked for a stop."""
+        """Raise `Interrupted` if a signal came, the service asked for a stop, or the time is over."""
         if self._wanted is not None:
             raise Interrupted(self._wanted)
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            raise Interrupted(TIME_LIMIT)
 
     def request(self, name: str) -> None:
         """Ask for an end from another thread, as a signal would."""
         self._wanted = self._wanted or name
 
     def _note(self, number: int, _: FrameType | None) -> None:
+        self.signalled = True
         self.request(signal.Signals(number).name)

@@ -29,24 +29,34 @@ _TAIL_LINES = 20
 _DRAIN_SECONDS = {INTERRUPTED: 8.0, FINISHED: 120.0, FAILED: 60.0}
 
 
-def run_job(spec: JobSpec, token: str, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> int:
+def run_job(
+    spec: JobSpec,
+    token: str,
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    interruption: Interruption | None = None,
+    secure: Callable[[], None] = lambda: None,
+) -> int:
     """Run one attempt of a job to its end, whatever that is; returns the process's exit code.
 
     0: finished and stored. 75: interrupted, resumable. 1: failed, and the Failed event says why.
+
+    `secure` makes what is in `work_dir` outlive the machine; it is called before an interruption is told.
     """
     Path(spec.work_dir).mkdir(parents=True, exist_ok=True)
-    with Interruption() as interruption, _logging(Path(spec.work_dir) / f"log-{spec.attempt}.txt") as tail:
+    interruption = interruption or Interruption(spec.stop_after_seconds)
+    with interruption, _logging(Path(spec.work_dir) / f"log-{spec.attempt}.txt") as tail:
         writer = EventWriter(spec, token, clock, on_stop=interruption.request)
         service = Service.of(spec, token)
         run = JobRun(spec=spec, send=writer.emit, check=interruption.check, service=service)
-        code = _attempt(run, tail)
+        code = _attempt(run, tail, secure)
         writer.close(_DRAIN_SECONDS[code])
         if service:
             service.close()
     return code
 
 
-def _attempt(run: JobRun, tail: deque[str]) -> int:
+def _attempt(run: JobRun, tail: deque[str], secure: Callable[[], None]) -> int:
     try:
         run.start(said.Stage.PREPROCESSING, "Starting the trainer…")
         # Imported now: torch and transformers take seconds, and people should see before that that the job runs.
@@ -54,12 +64,19 @@ def _attempt(run: JobRun, tail: deque[str]) -> int:
 
         train_job(run)
     except Interrupted as interrupted:
-        run.emit(said.Interrupted(step=run.checkpoint_step, signal=interrupted.signal_name))
+        secure()
+        run.emit(
+            said.Interrupted(
+                step=run.checkpoint_step,
+                signal=interrupted.signal_name,
+                wait_for_call=run.spec.restarted_by_owner,
+            )
+        )
         log.info("Interrupted by %s after step %s.", interrupted.signal_name, run.checkpoint_step)
         return INTERRUPTED
     except Exception as error:
         log.exception("The job failed.")
-        failed = describe(error, spec=run.spec, step=run.step, log_tail=tuple(tail))
+        failed = describe(error, spec=run.spec, step=run.step, log_tail=tuple(tail), memory=run.memory)
         log.error("%s: %s %s", failed.code, failed.what, failed.why)  # noqa: TRY400 - the trace stands above
         run.emit(failed)
         return FAILED

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from functions.model.estimate import MemoryNeed
 from functions.model.events import Body, CheckpointSaved, Metrics, Resumed, Stage, StageChanged
 from functions.model.job_spec import EngineOptions, Hyperparameters, JobSpec
 from gpu_jobs.checkpoints import Checkpoints
@@ -19,6 +20,7 @@ class JobRun:
     """One attempt of a job. `emit` tells the service, `check` raises if a signal came.
 
     `step` is the last finished step that was told, `checkpoint_step` that of the last complete checkpoint.
+    `memory` is what the loaded model is expected to need.
     """
 
     spec: JobSpec
@@ -28,6 +30,7 @@ class JobRun:
     step: int | None = None
     checkpoint_step: int = 0
     stage_seconds: dict[str, float] = field(default_factory=dict)
+    memory: MemoryNeed | None = None
     _stage: Stage | None = None
     _since: float = 0.0
 
@@ -86,6 +89,7 @@ def _fingerprint(spec: JobSpec, settings: Hyperparameters, engine: EngineOptions
         spec.data.sha256,
         str(spec.data.held_out_fraction),
         settings.model_dump_json(),
-        engine.model_dump_json(),
+        # Only what was asked for: a new option that a job does not use must not cost it its checkpoints.
+        engine.model_dump_json(exclude_defaults=True, exclude={"compile_cache_dir"}),
     )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from functions.model.job_spec import EngineOptions, Hyperparameters, JobSpec
+from functions.levers import packs
+from functions.model.job_spec import Hyperparameters, JobSpec
+from gpu_jobs.attention import set_attention
 from gpu_jobs.devices import Device, available_memory_bytes
 from gpu_jobs.failures import JobFailed, model_gated, model_missing, model_unreachable
 from gpu_jobs.tokenization import load_tokenizer
@@ -17,8 +19,6 @@ from gpu_jobs.tokenization import load_tokenizer
 log = logging.getLogger(__name__)
 
 _NF4_BLOCK = 64
-# Recomputing activations costs a third more time; models below this many parameters have no need of it on a GPU.
-_CHECKPOINTING_PARAMETERS = 1_000_000_000
 
 
 def load_job_tokenizer(spec: JobSpec) -> Any:
@@ -38,23 +38,26 @@ def load_base_model(spec: JobSpec, device: Device) -> Any:
     memory to spare the quantised weights are expanded once instead of in every pass: the same numbers, faster.
 
     Raises:
-        JobFailed: `model_missing`, `model_gated` or `model_unreachable`.
+        JobFailed: `model_missing`, `model_gated`, `model_unreachable`, or `settings_invalid` for an attention
+            kernel that is not there.
     """
     source = spec.base_model_path or spec.base_model
     nf4 = spec.engine.quantization == "nf4"
     with _telling_what_is_missing(spec.base_model):
         config = _config(source)
         expanded = nf4 and not device.is_cuda and _fits_expanded(config, device)
-        model = _from_pretrained(source, spec.engine, device, quantize=nf4 and not expanded)
+        model = _from_pretrained(source, device, quantize=nf4 and not expanded)
     if expanded:
         _round_to_nf4(model)
     _keep_gradients_after_evaluation(model)
+    kernel = set_attention(model, spec.engine, packing=packs(spec.engine, gpu=device.is_cuda))
+    log.info("Attention runs on the kernel %s.", kernel)
     model.requires_grad_(False)
     model.config.use_cache = False
     return model
 
 
-def add_adapter(model: Any, settings: Hyperparameters, engine: EngineOptions, device: Device) -> Any:
+def add_adapter(model: Any, settings: Hyperparameters) -> Any:
     """A PEFT model with a fresh LoRA adapter, seeded; its weights are fp32 whatever the base is in.
 
     Adapters in bf16 lose small updates, and PEFT reads them back as fp32, so that a resumed run would drift.
@@ -81,15 +84,7 @@ def add_adapter(model: Any, settings: Hyperparameters, engine: EngineOptions, de
     for parameter in wrapped.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
-    if _wants_checkpointing(wrapped, engine, device):
-        model.activation_checkpointing_enable()
     return wrapped
-
-
-def _wants_checkpointing(model: Any, engine: EngineOptions, device: Device) -> bool:
-    if engine.activation_checkpointing is not None:
-        return engine.activation_checkpointing
-    return device.is_cuda and int(model.num_parameters()) >= _CHECKPOINTING_PARAMETERS
 
 
 def _config(source: str) -> Any:
@@ -98,7 +93,7 @@ def _config(source: str) -> Any:
     return AutoConfig.from_pretrained(source)
 
 
-def _from_pretrained(source: str, engine: EngineOptions, device: Device, *, quantize: bool) -> Any:
+def _from_pretrained(source: str, device: Device, *, quantize: bool) -> Any:
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     four_bit = BitsAndBytesConfig(
@@ -111,7 +106,7 @@ def _from_pretrained(source: str, engine: EngineOptions, device: Device, *, quan
         source,
         dtype=device.dtype,
         quantization_config=four_bit if quantize else None,
-        attn_implementation=engine.attention or "sdpa",
+        attn_implementation="sdpa",
         device_map={"": device.kind} if device.is_cuda else None,
     )
     return model.eval()

@@ -57,21 +57,21 @@ class HeldOutMeasure:
         finally:
             self._model.train(was_training)
 
-    def base(self, cache: Path, fingerprint: str) -> tuple[HeldOutLoss, bool]:
-        """With the adapter switched off, and whether it was measured now.
+    def base(self, cache: Path, fingerprint: str) -> HeldOutLoss:
+        """With the adapter switched off.
 
         The figure is kept in `cache`, so that a resumed attempt does not measure the same again.
         """
         known = _read(cache, fingerprint)
         if known is not None:
-            return known, False
+            return known
         with self._model.disable_adapter():
             measured = self.tuned()
         content = {"fingerprint": fingerprint, "loss": measured.loss, "tokens": measured.tokens}
         stage = cache.with_suffix(".partial")
         stage.write_text(json.dumps(content), "utf-8")
         stage.replace(cache)
-        return measured, True
+        return measured
 
     @torch.no_grad()
     def _measure(self) -> HeldOutLoss:

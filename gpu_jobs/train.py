@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
+from functions.levers import Levers, packs
+from functions.memory import OVERHEAD, in_parts
 from functions.model.conversation import TrainingSequence
+from functions.model.estimate import MemoryNeed
 from functions.model.events import Finished, HeldOut, PerplexityMeasured, Planned, Stage
+from functions.model.job_spec import JobSpec
 from gpu_jobs.artifacts import pack, store
+from gpu_jobs.background import Background
 from gpu_jobs.batching import Layout, default_layout
 from gpu_jobs.checkpoints import Checkpoints
 from gpu_jobs.devices import Device, find_device
+from gpu_jobs.engine import (
+    compile_layers,
+    compute_dtype,
+    enable_checkpointing,
+    expected_memory,
+    levers_of,
+    require_usable,
+)
 from gpu_jobs.job_run import JobRun
 from gpu_jobs.loss import SummedCrossEntropy
 from gpu_jobs.model_loading import add_adapter, load_base_model, load_job_tokenizer
@@ -21,6 +36,8 @@ from gpu_jobs.tokenization import TokenizedSequence, tokenize_sequences
 from gpu_jobs.training import Trainer, plan_steps
 from gpu_jobs.training_data import read_training_data
 
+log = logging.getLogger(__name__)
+
 
 class Prepared(NamedTuple):
     """Both sides of the split as tokens, and how they are laid out into forward passes."""
@@ -28,6 +45,13 @@ class Prepared(NamedTuple):
     train: list[TokenizedSequence]
     held_out: list[TokenizedSequence]
     layout: Layout
+
+
+class Loaded(NamedTuple):
+    """The base model with its adapter, and the levers it runs with."""
+
+    model: Any
+    chosen: Levers
 
 
 def train_job(run: JobRun) -> None:
@@ -39,29 +63,45 @@ def train_job(run: JobRun) -> None:
     """
     result = kept_result(run.work_dir, run.fingerprint)
     if result is None:
-        device = find_device()
-        prepared = preprocess(run, device)
-        model = load(run, device)
-        result = train(run, device, prepared, model)
+        device = device_for(run.spec)
+        tokenizer = load_job_tokenizer(run.spec)
+        loading = Background(lambda: load_base_model(run.spec, device))
+        prepared = preprocess(run, device, tokenizer)
+        loaded = load(run, device, loading)
+        result = train(run, device, prepared, loaded)
+    # Here and not in `train`: who was killed between keeping the result and this comes by again.
+    _checkpoints(run).remove_all()
     deliver(run, result)
 
 
-def preprocess(run: JobRun, device: Device) -> Prepared:
+def device_for(spec: JobSpec) -> Device:
+    """The device of this machine, computing in the type that was asked for.
+
+    Raises:
+        JobFailed: `settings_invalid`, for an engine option that it cannot run.
+    """
+    device = find_device()
+    require_usable(spec, device)
+    return replace(device, dtype=compute_dtype(spec, device))
+
+
+def preprocess(run: JobRun, device: Device, tokenizer: Any) -> Prepared:
     """Fetch the training file, hold some conversations out, and turn both sides into tokens."""
     spec, settings = run.spec, run.spec.hyperparameters
     run.start(Stage.PREPROCESSING, "Fetching the training file…")
-    sequences = read_training_data(spec.data, run.work_dir)
+    sequences = read_training_data(spec.data, run.work_dir, run.check)
     train, held_out = split_held_out(sequences, spec.data.held_out_fraction, settings.seed)
     run.say(f"Tokenizing {_conversations([*train, *held_out])} conversations…")
-    tokenizer = load_job_tokenizer(spec)
+    tokens = tokenize_sequences(train, tokenizer, settings.max_length, check=run.check)
     prepared = Prepared(
-        tokenize_sequences(train, tokenizer, settings.max_length, check=run.check),
+        tokens,
         tokenize_sequences(held_out, tokenizer, settings.max_length, check=run.check),
         default_layout(
             cuda=device.is_cuda,
-            packing=spec.engine.packing,
+            packing=packs(spec.engine, gpu=device.is_cuda),
             batch_size=settings.batch_size,
-            max_length=settings.max_length,
+            # A batch is at most so many of the longest there are: more places than that would only cost memory.
+            max_length=max(map(len, tokens), default=settings.max_length),
             pad_token_id=tokenizer.pad_token_id or 0,
         ),
     )
@@ -70,38 +110,48 @@ def preprocess(run: JobRun, device: Device) -> Prepared:
     return prepared
 
 
-def load(run: JobRun, device: Device) -> Any:
-    """Load the base model and put a fresh adapter on it."""
+def load(run: JobRun, device: Device, loading: Background[Any]) -> Loaded:
+    """Take the base model, which was read beside preprocessing, and put a fresh adapter on it.
+
+    What went wrong in reading it is raised here: in the stage that it belongs to.
+    """
     run.start(Stage.MODEL_LOADING, f"Loading {run.spec.base_model}…")
-    model = load_base_model(run.spec, device)
+    base = loading.result(run.check)
     run.say("Adding the adapter…")
-    model = add_adapter(model, run.spec.hyperparameters, run.spec.engine, device)
+    model = add_adapter(base, run.spec.hyperparameters)
+    chosen = levers_of(run.spec, base, device)
+    enable_checkpointing(base, chosen)
+    if chosen.compile:
+        compile_layers(model, run.spec)
     trainable, total = model.get_nb_trainable_parameters()
     run.finish(f"{trainable:,} of {total:,} parameters are trained")
-    return model
+    return Loaded(model, chosen)
 
 
-def train(run: JobRun, device: Device, prepared: Prepared, model: Any) -> TrainingResult:
+def train(run: JobRun, device: Device, prepared: Prepared, loaded: Loaded) -> TrainingResult:
     """Measure the base model, train, and keep the result."""
-    loss = SummedCrossEntropy(model)
+    model, chosen = loaded
+    run.memory = _expected_memory(run.spec, device, prepared, loaded)
+    log.info("Expected memory: %s", in_parts(run.memory))
+    loss = SummedCrossEntropy(model, chunk_tokens=chosen.loss_chunk_tokens)
     held_out = HeldOutMeasure(
         model, prepared.held_out, loss=loss, layout=prepared.layout, device=device, check=run.check
     )
     conversations = _conversations(prepared.held_out)
     run.start(Stage.TRAINING, f"Measuring the base model on {conversations} held-out conversations…")
-    base, is_new = held_out.base(run.work_dir / "base-perplexity.json", run.fingerprint)
-    if is_new:
-        run.emit(HeldOut(step=0, loss=base.loss))
-    checkpoints = Checkpoints(run.work_dir / "checkpoints", fingerprint=run.fingerprint, keep=run.spec.keep_checkpoints)
+    base = held_out.base(run.work_dir / "base-perplexity.json", run.fingerprint)
+    # Also where an earlier attempt measured it: that one may have been killed before it could say so.
+    run.emit(HeldOut(step=0, loss=base.loss))
     trainer = Trainer(
         spec=run.spec,
         model=model,
         sequences=prepared.train,
         layout=prepared.layout,
         device=device,
+        chosen=chosen,
         loss=loss,
         held_out=held_out,
-        checkpoints=checkpoints,
+        checkpoints=_checkpoints(run),
         earlier=run.earlier,
         emit=run.emit,
         check=run.check,
@@ -121,7 +171,6 @@ def train(run: JobRun, device: Device, prepared: Prepared, model: Any) -> Traini
         peak_memory_bytes=trainer.peak_memory_bytes or None,
     )
     keep_result(model, run.spec, result)
-    checkpoints.remove_all()
     run.finish(f"{progress.step} steps")
     return result
 
@@ -152,6 +201,19 @@ def deliver(run: JobRun, result: TrainingResult) -> None:
             peak_memory_bytes=result.peak_memory_bytes,
         )
     )
+
+
+def _expected_memory(spec: JobSpec, device: Device, prepared: Prepared, loaded: Loaded) -> MemoryNeed:
+    longest = max(prepared.train, key=len)
+    packed = max(prepared.layout.pass_tokens, len(longest)) if prepared.layout.packing else len(longest)
+    targets = max(packed * item.trainable // len(item) for item in prepared.train)
+    base = loaded.model.get_base_model()
+    overhead = OVERHEAD if device.is_cuda else 0
+    return expected_memory(spec, base, loaded.chosen, device, tokens=packed, targets=targets, overhead=overhead)
+
+
+def _checkpoints(run: JobRun) -> Checkpoints:
+    return Checkpoints(run.work_dir / "checkpoints", fingerprint=run.fingerprint, keep=run.spec.keep_checkpoints)
 
 
 def _tell_plan(run: JobRun, device: Device, prepared: Prepared) -> None:

@@ -12,14 +12,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from functions.levers import Levers
 from functions.model.events import Body, CheckpointSaved, HeldOut, Metrics, Resumed
 from functions.model.job_spec import Hyperparameters, JobSpec
 from gpu_jobs.batching import Layout, epoch_order
 from gpu_jobs.checkpoints import Checkpoint, Checkpoints, Progress
 from gpu_jobs.devices import Device, Gauges
+from gpu_jobs.engine import activation_context
 from gpu_jobs.failures import JobFailed, diverged
 from gpu_jobs.interruption import Interrupted
 from gpu_jobs.loss import SummedCrossEntropy
+from gpu_jobs.optimizers import make_optimizer, make_scheduler
 from gpu_jobs.perplexity import HeldOutMeasure
 from gpu_jobs.tokenization import TokenizedSequence
 
@@ -56,6 +59,7 @@ class Trainer:
         sequences: Sequence[TokenizedSequence],
         layout: Layout,
         device: Device,
+        chosen: Levers,
         loss: SummedCrossEntropy,
         held_out: HeldOutMeasure,
         checkpoints: Checkpoints,
@@ -78,8 +82,14 @@ class Trainer:
         self._settings = spec.hyperparameters
         self.schedule = plan_steps(len(sequences), self._settings)
         self._weights = {name: item for name, item in model.named_parameters() if item.requires_grad}
-        self._optimizer = _optimizer(list(self._weights.values()), self._settings, spec.engine.optimizer, device)
-        self._scheduler = _scheduler(self._optimizer, self._settings, self.schedule)
+        self._optimizer = make_optimizer(list(self._weights.values()), self._settings, chosen.optimizer)
+        self._scheduler = make_scheduler(
+            self._optimizer,
+            self._settings,
+            warmup_steps=self.schedule.warmup_steps,
+            total_steps=self.schedule.total_steps,
+        )
+        self._saved_activations = activation_context(model, chosen)
         self.progress = Progress()
 
     @property
@@ -127,9 +137,10 @@ class Trainer:
         total = torch.zeros((), device=self._device.torch_device)
         for item in self._layout.passes(sequences):
             self._check()
-            with self._device.autocast():
-                loss = self._loss(item.to(self._device.torch_device)) / trainable
-            loss.backward()  # type: ignore[no-untyped-call]
+            with self._saved_activations:
+                with self._device.autocast():
+                    loss = self._loss(item.to(self._device.torch_device)) / trainable
+                loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         learning_rate = float(self._scheduler.get_last_lr()[0])
         norm = float(torch.nn.utils.clip_grad_norm_(self._weights.values(), _MAX_GRAD_NORM))
@@ -203,7 +214,7 @@ class Trainer:
             self._emit(Resumed(step=self.progress.step))
         elif self._earlier is not None:
             self._go_on_from(self._earlier)
-        elif self._spec.attempt > 1:
+        elif self._spec.attempt > 1 or self._spec.start > 1:
             self._emit(Resumed(step=0))
 
     def _take_over(self, checkpoints: Checkpoints, newest: Checkpoint) -> dict[str, Any]:
@@ -249,42 +260,3 @@ def _set_random_state(state: dict[str, Tensor]) -> None:
     torch.set_rng_state(state["cpu"])
     if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda"])
-
-
-def _optimizer(
-    weights: list[Tensor], settings: Hyperparameters, name: str | None, device: Device
-) -> torch.optim.Optimizer:
-    """AdamW, fused; its 8-bit forms where the engine options name them."""
-    options: dict[str, Any] = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
-    if name in {None, "adamw"}:
-        return torch.optim.AdamW(weights, fused=True, **options)
-    kinds = {"adamw_8bit": "AdamW8bit", "paged_adamw_8bit": "PagedAdamW8bit"}
-    if name not in kinds or not device.is_cuda:
-        known = ", ".join(["adamw", *kinds])
-        raise JobFailed(
-            "settings_invalid",
-            f"The optimizer “{name}” cannot be used here.",
-            fixes=(f"Choose one of {known}; the 8-bit ones need a GPU.",),
-        )
-    import bitsandbytes
-
-    return getattr(bitsandbytes.optim, kinds[str(name)])(weights, **options)  # type: ignore[no-any-return]
-
-
-def _scheduler(optimizer: torch.optim.Optimizer, settings: Hyperparameters, schedule: Schedule) -> Any:
-    from transformers import get_scheduler
-
-    try:
-        return get_scheduler(
-            settings.lr_scheduler,
-            optimizer,
-            num_warmup_steps=schedule.warmup_steps,
-            num_training_steps=schedule.total_steps,
-        )
-    except (ValueError, TypeError) as error:
-        raise JobFailed(
-            "settings_invalid",
-            f"The learning-rate schedule “{settings.lr_scheduler}” cannot be used.",
-            why=str(error),
-            fixes=("Choose cosine, linear or constant_with_warmup.",),
-        ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -15,12 +15,14 @@ from functions.model.conversation import UNKNOWN, TrainingSequence
 from functions.model.events import FailedRecord
 from functions.model.job_spec import TrainingData
 from gpu_jobs.failures import JobFailed, data_altered, data_unreadable, dataset_format
+from gpu_jobs.interruption import pause
 
-_TRIES = 4
+# An HTTP app that is being started again, or moved, is no reason to fail a job.
+_PAUSES_S = (0, 1, 2, 5, 10, 30, 60)
 _SAMPLE = 500
 
 
-def read_training_data(data: TrainingData, work_dir: Path) -> list[TrainingSequence]:
+def read_training_data(data: TrainingData, work_dir: Path, check: Callable[[], None]) -> list[TrainingSequence]:
     """All sequences of the job's file. What was fetched is kept in `work_dir`, for links expire.
 
     Raises:
@@ -29,7 +31,7 @@ def read_training_data(data: TrainingData, work_dir: Path) -> list[TrainingSeque
     kept = work_dir / "training-data.jsonl"
     content = kept.read_bytes() if kept.exists() else b""
     if hashlib.sha256(content).hexdigest() != data.sha256:
-        content = _fetch(data)
+        content = _fetch(data, check)
         found = hashlib.sha256(content).hexdigest()
         if found != data.sha256:
             raise data_altered(data.name, expected=data.sha256, found=found)
@@ -39,7 +41,7 @@ def read_training_data(data: TrainingData, work_dir: Path) -> list[TrainingSeque
     return _parse(content, data.name)
 
 
-def _fetch(data: TrainingData) -> bytes:
+def _fetch(data: TrainingData, check: Callable[[], None]) -> bytes:
     address = urlsplit(data.url)
     if address.scheme == "file":
         try:
@@ -48,14 +50,13 @@ def _fetch(data: TrainingData) -> bytes:
             raise data_unreadable(data.name, why=str(error)) from error
     if address.scheme not in {"http", "https"}:
         raise data_unreadable(data.name, why=f"The address scheme “{address.scheme}” is not known.")
-    return _download(data)
+    return _download(data, check)
 
 
-def _download(data: TrainingData) -> bytes:
+def _download(data: TrainingData, check: Callable[[], None]) -> bytes:
     failure: JobFailed | None = None
-    for attempt in range(_TRIES):
-        if attempt:
-            time.sleep(2**attempt)
+    for seconds in _PAUSES_S:
+        pause(seconds, check)
         try:
             answer = httpx.get(data.url, timeout=60, follow_redirects=True)
             answer.raise_for_status()

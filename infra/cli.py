@@ -108,6 +108,34 @@ def migrate() -> None:
 
 
 @app.command()
+def backup(file: Annotated[Path, typer.Argument(help="Where the backup goes.")]) -> None:
+    """Write everything that the database holds into a file."""
+    from infra.postgres.backup import backup as write
+    from infra.run import database_url
+
+    try:
+        with database_url(Settings()) as url:
+            facts = write(url, file)
+    except BrightRunError as error:
+        raise _fail(error) from error
+    _say(f"{file}: {facts}, {facts.bytes / 1e6:.1f} MB. It holds no training files and no adapters.")
+
+
+@app.command()
+def restore(file: Annotated[Path, typer.Argument(help="A backup.")]) -> None:
+    """Fill a fresh database from a backup."""
+    from infra.postgres.backup import restore as fill
+    from infra.run import database_url
+
+    try:
+        with database_url(Settings()) as url:
+            facts = fill(url, file)
+    except BrightRunError as error:
+        raise _fail(error) from error
+    _say(f"Restored: {facts}. The database is up to date.")
+
+
+@app.command()
 def doctor() -> None:
     """Say what is configured, what is missing, and what each missing thing would enable."""
     from infra.doctor import examine, render

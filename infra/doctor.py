@@ -10,10 +10,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from infra.postgres.inspection import examine_database
 from infra.settings import Settings
+from infra.supabase_doctor import examine_storage
 from infra.wiring import slack_client
 
 _NEEDED_BYTES = 2 << 30
@@ -36,11 +37,20 @@ def examine(settings: Settings) -> list[Finding]:
         _embedded_model(),
         _gpu(),
         _pdf_reports(),
-        _database(settings),
+        Finding("Database", *examine_database(settings)),
         _slack(settings),
-        Finding("Storage", "local folder", f"{settings.data_dir.resolve() / 'files'}, with links that expire"),
-        Finding("Compute", "this machine", "one job at a time; BRIGHTRUN_MAX_RUNNING_JOBS allows more"),
+        Finding("Storage", *examine_storage(settings)),
+        _compute(settings),
     ]
+
+
+def _compute(settings: Settings) -> Finding:
+    if settings.compute == "local":
+        return Finding("Compute", "this machine", "one job at a time; BRIGHTRUN_MAX_RUNNING_JOBS allows more")
+    from infra.modal.verdict import examine_modal
+
+    verdict = examine_modal(settings)
+    return Finding("Modal", "ok" if verdict.ok else "broken", verdict.detail, broken=not verdict.ok)
 
 
 def render(findings: list[Finding]) -> str:
@@ -91,17 +101,6 @@ def _pdf_reports() -> Finding:
         except OSError:  # the package is there and a library that it loads is not
             return Finding("PDF reports", "broken", "the library Pango is missing; run `make setup`", broken=True)
     return Finding("PDF reports", "ok", f"WeasyPrint {weasyprint.__version__}")
-
-
-def _database(settings: Settings) -> Finding:
-    if settings.database_url is None:
-        return Finding("Database", "embedded", "Postgres in the data folder. BRIGHTRUN_DATABASE_URL names Supabase's.")
-    try:
-        with psycopg.connect(settings.database_url.get_secret_value(), connect_timeout=5) as connection:
-            version = connection.execute("show server_version").fetchone()
-    except psycopg.Error as error:
-        return Finding("Database", "broken", f"no connection: {str(error).splitlines()[0]}", broken=True)
-    return Finding("Database", "ok", f"Postgres {version[0] if version else '?'}")
 
 
 def _slack(settings: Settings) -> Finding:

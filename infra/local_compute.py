@@ -30,6 +30,9 @@ _INHERITED = (
 )
 
 _TAIL_LINES, _TAIL_BYTES = 20, 16_384
+# The process notes its id before it becomes the trainer, so that a launcher that dies in between leaves none that
+# nobody can stop.
+_NOTING_ITS_ID = ("/bin/sh", "-c", 'echo $$ > "$0" && exec "$@"')
 
 
 class LocalCompute:
@@ -57,13 +60,14 @@ class LocalCompute:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return call_id
+            pid_file = folder / f"pid-{spec.attempt}"
             spec_file = folder / f"spec-{spec.attempt}.json"
             spec_file.write_text(spec.model_dump_json(indent=1), "utf-8")
             environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
             environment |= training_environment() | {"BRIGHTRUN_JOB_TOKEN": token}
             with (folder / f"output-{spec.attempt}.txt").open("ab") as output:
                 child = subprocess.Popen(  # noqa: S603 - our own interpreter and entry point
-                    [sys.executable, "-m", "gpu_jobs", str(spec_file)],
+                    [*_NOTING_ITS_ID, str(pid_file), sys.executable, "-m", "gpu_jobs", str(spec_file)],
                     env=environment,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -71,7 +75,7 @@ class LocalCompute:
                     pass_fds=(lock.fileno(),),
                     start_new_session=True,
                 )
-            (folder / f"pid-{spec.attempt}").write_text(str(child.pid), "utf-8")
+            pid_file.write_text(str(child.pid), "utf-8")
             (folder / f"oom-kills-{spec.attempt}").write_text(str(self._oom_kills()), "utf-8")
         self._children[call_id] = child
         return call_id

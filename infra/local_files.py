@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 from urllib.parse import quote, urlencode
 
 from functions.errors import InvalidInput, LinkRefused
 from functions.ports import MODEL_ARTIFACTS, TRAINING_FILES, Clock
 
 _UPLOAD_LIFE = timedelta(hours=2)  # as long as Supabase's signed upload links live
+
+
+_STAGED = ".partial-"
+# A staged file is locked as soon as it is there, but not in the very same moment.
+_JUST_MADE_S = 1.0
+
+
+@contextmanager
+def staged(target: Path) -> Iterator[BinaryIO]:
+    """A file that takes the target's place at the end of the block, or vanishes where that raises.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=_STAGED)
+    stage = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            yield stream
+        stage.replace(target)
+    finally:
+        stage.unlink(missing_ok=True)
 
 
 class SignedRequest(NamedTuple):
@@ -40,18 +66,20 @@ class LocalFiles:
         """Store a file, replacing what was there; nobody ever sees half of it."""
         target = self.locate(bucket, path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".partial-")
-        staged = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                if isinstance(data, bytes):
-                    stream.write(data)
-                else:
-                    with data.open("rb") as source:
-                        shutil.copyfileobj(source, stream, 1 << 20)
-            staged.replace(target)
-        finally:
-            staged.unlink(missing_ok=True)
+        with staged(target) as stream:
+            if isinstance(data, bytes):
+                stream.write(data)
+            else:
+                with data.open("rb") as source:
+                    shutil.copyfileobj(source, stream, 1 << 20)
+
+    def remove_abandoned(self) -> None:
+        """Remove what was being written when its process was killed; what somebody writes now is locked."""
+        for path in self._root.glob(f"*/**/{_STAGED}*"):
+            with suppress(OSError), path.open("rb") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if time.time() - path.stat().st_mtime > _JUST_MADE_S:
+                    path.unlink(missing_ok=True)
 
     def exists(self, bucket: str, path: str) -> bool:
         """Whether the file is there."""

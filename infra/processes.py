@@ -16,7 +16,8 @@ from bot.outbox import OutboxWorker
 from functions.errors import BrightRunError
 from infra.clock import utc_now
 from infra.http.app import create_http_app
-from infra.settings import LOCAL_APP_TOKEN, LOCAL_BOT_TOKEN, Settings
+from infra.local_files import LocalFiles
+from infra.settings import LOCAL_APP_TOKEN, LOCAL_BOT_TOKEN, DatabaseRole, Settings
 from infra.wiring import build_parts, slack_client
 from infra.workspace.app import WorkspaceConfig
 from infra.workspace.serving import serve
@@ -66,22 +67,28 @@ def run_workspace(settings: Settings) -> None:
 
 def run_http(settings: Settings) -> None:
     """Ingest, links, and Slack's signed requests."""
-    parts = build_parts(settings)
+    parts = build_parts(settings, DatabaseRole.INGEST)
+    # Slack's requests are the bot's affair, also where they come in by this door.
+    alone = settings.database_url_of(DatabaseRole.BOT) == settings.database_url_of(DatabaseRole.INGEST)
+    bot = parts if alone else build_parts(settings, DatabaseRole.BOT)
+    if isinstance(parts.files, LocalFiles):
+        parts.files.remove_abandoned()
     app = create_http_app(
         parts.db,
         parts.files,
         secret=settings.secret_value(),
         clock=utc_now,
-        slack_app=parts.slack_app(),
+        slack_app=bot.slack_app(),
     )
     _end_with_parent()
     uvicorn.run(app, host=settings.host, port=settings.http_port, log_level="warning", timeout_graceful_shutdown=5)
     parts.db.close()
+    bot.db.close()
 
 
 def run_bot(settings: Settings) -> None:
     """Socket Mode, where there is an app token, and the outbox worker."""
-    parts = build_parts(settings)
+    parts = build_parts(settings, DatabaseRole.BOT)
     stop = stop_signal()
     token = settings.slack_app_token.get_secret_value() if settings.slack_app_token else ""
     if settings.uses_local_workspace:
@@ -99,7 +106,7 @@ def run_bot(settings: Settings) -> None:
 
 def run_reconcile(settings: Settings) -> None:
     """The reconcile loop."""
-    parts = build_parts(settings)
+    parts = build_parts(settings, DatabaseRole.FUNCTIONS)
     reconciler = parts.reconciler()
 
     def step() -> bool:

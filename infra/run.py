@@ -20,7 +20,7 @@ from infra.postgres.migrations import migrate
 from infra.settings import Settings
 from infra.supervisor import embedded_run
 from infra.token_counter import SubprocessTokenCounter
-from infra.wiring import Parts, build_parts
+from infra.wiring import Parts, build_parts, tokenizer_source
 
 Say = Callable[[str], None]
 
@@ -84,7 +84,7 @@ def import_training_file(settings: Settings, path: Path, person: Person) -> Trai
             path,
             file_name=path.name,
             person=person,
-            counter=SubprocessTokenCounter(lambda model: parts.compute.model_path(model) or model),
+            counter=SubprocessTokenCounter(lambda model: tokenizer_source(settings, parts.compute, model)),
             base_model=catalog.models_of(parts.compute.provider)[-1].hub_id,
             clock=utc_now,
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -15,6 +16,15 @@ from functions.model.people import Role
 LOCAL_TEAM = "T0BRIGHT"
 LOCAL_BOT_TOKEN = "xoxb-local-workspace"  # noqa: S105 - of the local workspace, which anyone here may enter
 LOCAL_APP_TOKEN = "xapp-local-workspace"  # noqa: S105
+
+
+class DatabaseRole(StrEnum):
+    """As whom a process reaches the database. Each but the owner has a group role of its own there."""
+
+    OWNER = "owner"
+    BOT = "bot"
+    FUNCTIONS = "functions"
+    INGEST = "ingest"
 
 
 def _split(value: object) -> object:
@@ -33,12 +43,26 @@ class Settings(BaseSettings):
     public_url: str = ""
 
     database_url: SecretStr | None = None
+    bot_database_url: SecretStr | None = None
+    functions_database_url: SecretStr | None = None
+    ingest_database_url: SecretStr | None = None
     secret: SecretStr | None = None
+
+    supabase_url: str = ""
+    supabase_service_key: SecretStr | None = None
 
     slack_bot_token: SecretStr | None = None
     slack_app_token: SecretStr | None = None
     slack_signing_secret: SecretStr | None = None
     slack_api_url: str = "https://slack.com/api/"
+
+    compute: Literal["local", "modal"] = "local"
+    modal_app: str = "brightrun"
+    modal_secret: str = "brightrun"  # noqa: S105 - the name of one
+    modal_runs_volume: str = "brightrun-runs"
+    modal_models_volume: str = "brightrun-models"
+    modal_mount_root: str = "/vol"
+    modal_timeout_seconds: int = Field(default=86_400, ge=60, le=86_400)
 
     max_running_jobs: int = Field(default=1, ge=1)
     max_waiting_jobs: int = Field(default=3, ge=1)
@@ -60,6 +84,21 @@ class Settings(BaseSettings):
     def service_url(self) -> str:
         """Where GPU jobs and download links reach the HTTP app."""
         return self.public_url.rstrip("/") or f"http://{self.host}:{self.http_port}"
+
+    @property
+    def uses_supabase_storage(self) -> bool:
+        """Whether files live in Supabase Storage."""
+        return bool(self.supabase_url)
+
+    def database_url_of(self, role: DatabaseRole) -> SecretStr | None:
+        """The database as one of the processes reaches it: by its own login, where there is one."""
+        own = {
+            DatabaseRole.OWNER: None,
+            DatabaseRole.BOT: self.bot_database_url,
+            DatabaseRole.FUNCTIONS: self.functions_database_url,
+            DatabaseRole.INGEST: self.ingest_database_url,
+        }
+        return own[role] or self.database_url
 
     @property
     def workspace_url(self) -> str:

@@ -17,10 +17,10 @@ from pathlib import Path
 import httpx
 from pydantic import SecretStr
 
-from functions.errors import Unavailable
+from functions.errors import NotFound, Unavailable
 from infra.local_compute import LocalCompute
 from infra.postgres.database import PostgresDatabase
-from infra.postgres.embedded import embedded_postgres
+from infra.postgres.embedded import EmbeddedPostgres, embedded_server
 from infra.postgres.migrations import migrate
 from infra.settings import Settings
 from infra.wiring import seed_roles
@@ -42,11 +42,15 @@ class _Child:
 class ProcessTree:
     """The child processes. One that dies is started again, until the tree ends."""
 
-    def __init__(self, settings: Settings, environment: dict[str, str]) -> None:
+    def __init__(
+        self, settings: Settings, environment: dict[str, str], database: EmbeddedPostgres | None = None
+    ) -> None:
         self._settings = settings
+        self._database = database
         self._environment = environment
         self._children: dict[str, _Child] = {}
         self._ending = threading.Event()
+        self._database_watch: threading.Thread | None = None
         self._logs = settings.data_dir / "logs"
         self._logs.mkdir(parents=True, exist_ok=True)
 
@@ -67,6 +71,18 @@ class ProcessTree:
     def watch(self) -> None:
         """Start again what died, in the background."""
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
+        if self._database is not None:
+            # A thread of its own: the database takes seconds to recover, and nobody else has to wait for it.
+            self._database_watch = threading.Thread(
+                target=self._watch_database, args=(self._database,), name="watch database", daemon=True
+            )
+            self._database_watch.start()
+
+    def _watch_database(self, database: EmbeddedPostgres) -> None:
+        while not self._ending.wait(_RESTART_PAUSE_SECONDS):
+            if not database.running:
+                log.warning("the database ended; starting it again")
+                database.ensure_running()
 
     def _watch(self) -> None:
         while not self._ending.wait(_RESTART_PAUSE_SECONDS):
@@ -79,6 +95,8 @@ class ProcessTree:
     def stop(self) -> None:
         """End every child, gently first."""
         self._ending.set()
+        if self._database_watch is not None:
+            self._database_watch.join()
         for child in self._children.values():
             child.process.terminate()
         deadline = time.monotonic() + _STOP_SECONDS
@@ -90,8 +108,17 @@ class ProcessTree:
                 child.process.wait()
 
     def pid(self, name: str) -> int:
-        """The process id of a child."""
-        return self._children[name].process.pid
+        """The process id of a child, or of the embedded database.
+
+        Raises:
+            NotFound: the database has none at the moment, or is somebody else's.
+        """
+        if name != "database":
+            return self._children[name].process.pid
+        found = self._database.pid if self._database else None
+        if found is None:
+            raise NotFound("The database has no process here.")
+        return found
 
 
 @contextmanager
@@ -102,7 +129,7 @@ def embedded_run(settings: Settings) -> Iterator[tuple[Settings, ProcessTree]]:
         Unavailable: a part did not start; its log says why.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with _database_of(settings) as url:
+    with _database_of(settings) as (url, server):
         migrate(url)
         settings = settings.model_copy(
             update={
@@ -115,7 +142,7 @@ def embedded_run(settings: Settings) -> Iterator[tuple[Settings, ProcessTree]]:
         db = PostgresDatabase(url, default_limit_cents=settings.monthly_budget_cents, max_connections=2)
         seed_roles(db, settings)
         db.close()
-        tree = ProcessTree(settings, child_environment(settings))
+        tree = ProcessTree(settings, child_environment(settings), server)
         try:
             _start_all(settings, tree)
             yield settings, tree
@@ -135,12 +162,12 @@ def _start_all(settings: Settings, tree: ProcessTree) -> None:
 
 
 @contextmanager
-def _database_of(settings: Settings) -> Iterator[str]:
+def _database_of(settings: Settings) -> Iterator[tuple[str, EmbeddedPostgres | None]]:
     if settings.database_url is not None:
-        yield settings.database_url.get_secret_value()
+        yield settings.database_url.get_secret_value(), None
     else:
-        with embedded_postgres(settings.data_dir / "postgres") as url:
-            yield url
+        with embedded_server(settings.data_dir / "postgres") as server:
+            yield server.url, server
 
 
 def child_environment(settings: Settings) -> dict[str, str]:

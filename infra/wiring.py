@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 from slack_bolt import App
@@ -15,19 +16,24 @@ from bot.app import create_app
 from bot.context import BotContext
 from functions import catalog
 from functions.errors import InvalidInput, Unavailable
+from functions.model.job_spec import EMBEDDED_MODEL
 from functions.model.people import Role
 from functions.model.views import QueueLimits
 from functions.ports import Compute, Database, Files
 from functions.reconcile import Reconciler
 from functions.training_files import MAX_BYTES
+from gpu_jobs.embedded_model import ensure_embedded_model
 from infra.clock import utc_now
 from infra.local_compute import LocalCompute
 from infra.local_files import LocalFiles
 from infra.pictures import FigurePictures
 from infra.postgres.database import PostgresDatabase
-from infra.settings import LOCAL_BOT_TOKEN, LOCAL_TEAM, Settings
+from infra.settings import LOCAL_BOT_TOKEN, LOCAL_TEAM, DatabaseRole, Settings
 from infra.token_counter import SubprocessTokenCounter
 from infra.workspace.state import DEFAULT_USERS
+
+if TYPE_CHECKING:
+    from infra.supabase_files import SupabaseFiles
 
 _LOCAL_ROLES = {"U0MARCUS": Role.MANAGER, "U0VIEWER": Role.VIEWER}
 
@@ -61,7 +67,7 @@ class Parts:
             files=self.files,
             clock=utc_now,
             pictures=FigurePictures(),
-            counter=SubprocessTokenCounter(lambda model: self.compute.model_path(model) or model),
+            counter=SubprocessTokenCounter(lambda model: tokenizer_source(self.settings, self.compute, model)),
             provider=self.compute.provider,
             base_model=catalog.models_of(self.compute.provider)[-1].hub_id,
             default_role=self.settings.default_role,
@@ -77,25 +83,81 @@ class Parts:
         )
 
 
-def build_parts(settings: Settings) -> Parts:
-    """The adapters that the settings ask for.
+def build_parts(settings: Settings, role: DatabaseRole = DatabaseRole.OWNER) -> Parts:
+    """The adapters that the settings ask for; the database by the login of one role, where it has one.
 
     Raises:
-        InvalidInput: no database is configured.
+        InvalidInput: no database is configured, or a setting lacks its other half.
     """
-    if settings.database_url is None:
+    database_url = settings.database_url_of(role)
+    if database_url is None:
         raise InvalidInput(
             "No database is configured.", fix="Set BRIGHTRUN_DATABASE_URL, or use `brightrun up`, which brings one."
         )
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    db = PostgresDatabase(settings.database_url.get_secret_value(), default_limit_cents=settings.monthly_budget_cents)
-    files = LocalFiles(
-        (settings.data_dir / "files").resolve(),
-        secret=settings.secret_value(),
-        base_url=settings.service_url,
-        clock=utc_now,
-    )
-    return Parts(settings=settings, db=db, files=files, compute=LocalCompute(settings.data_dir))
+    files = build_files(settings)
+    db = PostgresDatabase(database_url.get_secret_value(), default_limit_cents=settings.monthly_budget_cents)
+    return Parts(settings=settings, db=db, files=files, compute=build_compute(settings))
+
+
+def build_compute(settings: Settings) -> Compute:
+    """Where GPU jobs run: on this machine, or at Modal."""
+    if settings.compute == "modal":
+        # Imported where it is used: a run without Modal starts faster without its SDK.
+        from infra.modal.compute import ModalCompute
+        from infra.modal.names import Names
+
+        return ModalCompute(Names.of(settings))
+    return LocalCompute(settings.data_dir)
+
+
+def tokenizer_source(settings: Settings, compute: Compute, base_model: str) -> str:
+    """Where this machine finds a base model's tokenizer: a folder that is here, or the model's name at the hub.
+
+    A folder of the compute's need not be here; the service's containers at Modal do mount it.
+    """
+    path = compute.model_path(base_model)
+    if path and Path(path).is_dir():
+        return path
+    if base_model == EMBEDDED_MODEL:
+        return str(ensure_embedded_model(settings.data_dir / "models"))
+    return base_model
+
+
+def build_files(settings: Settings) -> Files:
+    """Supabase Storage where it is configured, else a folder.
+
+    Raises:
+        InvalidInput: there is an address and no key, or the address is none.
+    """
+    if not settings.uses_supabase_storage:
+        return LocalFiles(
+            (settings.data_dir / "files").resolve(),
+            secret=settings.secret_value(),
+            base_url=settings.service_url,
+            clock=utc_now,
+        )
+    return supabase_files(settings)
+
+
+def supabase_files(settings: Settings) -> SupabaseFiles:
+    """Supabase Storage as it is configured.
+
+    Raises:
+        InvalidInput: there is an address and no key, or the address is none.
+    """
+    if settings.supabase_service_key is None:
+        raise InvalidInput(
+            "Supabase Storage has an address and no key.", fix="Set BRIGHTRUN_SUPABASE_SERVICE_KEY as well."
+        )
+    if not settings.supabase_url.startswith(("https://", "http://")):
+        raise InvalidInput(
+            "BRIGHTRUN_SUPABASE_URL is not an address.", fix="It looks like https://abcdefgh.supabase.co."
+        )
+    # Imported here: it takes half a second, which a run without it should not wait for.
+    from infra.supabase_files import SupabaseFiles
+
+    return SupabaseFiles(settings.supabase_url, settings.supabase_service_key.get_secret_value())
 
 
 def bot_token(settings: Settings) -> str:

@@ -15,6 +15,7 @@ import pytest
 from infra.postgres.database import PostgresDatabase
 from infra.postgres.embedded import embedded_postgres
 from infra.postgres.migrations import migrate
+from tests import pooler
 
 # Trainers that tests start share the cores with the other workers; threads that wait for one another on a
 # busy core make each of them many times slower.
@@ -39,12 +40,47 @@ def _in(url: str, database: str) -> str:
 
 
 @pytest.fixture
-def database_url(postgres_server: str) -> Iterator[str]:
-    """A database of this test's own."""
+def bare_database_url(postgres_server: str) -> Iterator[str]:
+    """An empty database of this test's own: nothing is migrated yet."""
+    name = f"t{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+    yield _in(postgres_server, name)
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture(scope="session")
+def pooler_port(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a pooler in transaction mode before the server."""
+    if pooler.program() is None:
+        if pooler.WANTED:
+            pytest.exit(pooler.MISSING, 1)
+        pytest.skip(pooler.MISSING)
+    with pooler.pooled(postgres_server, tmp_path_factory.mktemp("pooler")) as port:
+        yield port
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A missing pooler is said where nobody overlooks it."""
+    if pooler.program() is None:
+        terminalreporter.write_line(pooler.MISSING, red=True, bold=True)
+
+
+@pytest.fixture
+def pooled_database_url(database_url: str, pooler_port: int) -> str:
+    """This test's database by way of the pooler."""
+    return pooler.through(database_url, pooler_port)
+
+
+@pytest.fixture
+def database_url(postgres_server: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database of this test's own; behind a pooler where `BRIGHTRUN_TEST_POOLER` says so."""
     name = f"t{uuid.uuid4().hex}"
     with psycopg.connect(postgres_server, autocommit=True) as connection:
         connection.execute(f"create database {name} template blueprint")
-    yield _in(postgres_server, name)
+    url = _in(postgres_server, name)
+    yield pooler.through(url, request.getfixturevalue("pooler_port")) if pooler.WANTED else url
     with psycopg.connect(postgres_server, autocommit=True) as connection:
         connection.execute(f"drop database {name} with (force)")
 

@@ -44,7 +44,11 @@ class BaseModelCard(_Record):
 
 
 class Tier(_Record):
-    """A way to buy compute. A tier that is not offered is shown with the reason, never priced."""
+    """A way to buy compute. A tier that is not offered is shown with the reason, never priced.
+
+    `fallbacks` are the GPUs that serve where `gpu` has no room, in this order: none of them dearer than this
+    tier and none with less memory, so that a quote holds on each.
+    """
 
     key: str
     provider: str
@@ -57,6 +61,8 @@ class Tier(_Record):
     explanation: str
     source: str
     as_of: str
+    fallbacks: tuple[str, ...] = ()
+    fallbacks_source: str = ""
 
 
 class Throughput(_Record):

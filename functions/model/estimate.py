@@ -124,3 +124,22 @@ class Estimate(_Record):
     workload: Workload | None = None
     algorithm: str = ALGORITHM
     made_at: datetime
+
+    def part(self, share: float) -> Estimate:
+        """The estimate of a share of the run, for one that goes on from a checkpoint. Nothing is learned from it."""
+        cents = {name: round(getattr(self, name) * share) for name in _CENTS}
+        seconds = Span(
+            low=self.seconds.low * share, expected=self.seconds.expected * share, high=self.seconds.high * share
+        )
+        return self.model_copy(update={"seconds": seconds, "workload": None, **cents})
+
+
+_CENTS = (
+    "cents_low",
+    "cents_expected",
+    "cents_high",
+    "gpu_cents",
+    "evaluation_cents",
+    "interruption_cents",
+    "storage_cents",
+)

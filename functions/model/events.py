@@ -8,6 +8,14 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+# A machine that dies takes the last seconds of its disk with it, events among them that the service has already.
+# The next start of the same attempt counts from a multiple of this on, so that no number ever means two things.
+SEQ_STRIDE = 1_000_000
+
+
+# What `Interrupted.signal` says where the job stopped by itself because its machine's time was nearly over.
+TIME_LIMIT = "time limit"
+
 
 class Stage(StrEnum):
     """The four stages that people see, in order."""
@@ -114,11 +122,16 @@ class ArtifactStored(_Body):
 
 
 class Interrupted(_Body):
-    """The machine asked for its place back; `step` is the last complete checkpoint."""
+    """The machine asked for its place back; `step` is the last complete checkpoint.
+
+    `wait_for_call`: whoever owns the machine may start the same attempt again by itself, so the next one is
+    launched only once the call behind this one is over.
+    """
 
     kind: Literal["interrupted"] = "interrupted"
     step: int
     signal: str
+    wait_for_call: bool = False
 
 
 class FailedRecord(_Body):
@@ -185,7 +198,10 @@ Body = Annotated[
 
 
 class Event(BaseModel):
-    """One event on its way from a GPU job to `ingest`. `seq` starts at 1 in every attempt."""
+    """One event on its way from a GPU job to `ingest`. `seq` starts at 1 in every attempt and never falls.
+
+    Where the same attempt is started again, it leaves a gap (`SEQ_STRIDE`).
+    """
 
     model_config = ConfigDict(frozen=True)
 

@@ -78,7 +78,6 @@ class Lineage(_Record):
     kind: Literal["retry", "resume"]
     retry_number: int = 0
     resume_step: int | None = None
-    fix_key: str = ""
 
 
 class Job(_Record):

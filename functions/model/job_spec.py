@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 EMBEDDED_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
+# As transformers and TRL name them; the 8-bit and paged ones are bitsandbytes' and need a GPU.
+OptimizerName = Literal["adamw_torch", "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit"]
+
 
 class Hyperparameters(BaseModel):
     """What is learned and how fast. Batch size is sequences a micro-batch on one GPU."""
@@ -32,15 +35,27 @@ class Hyperparameters(BaseModel):
 
 
 class EngineOptions(BaseModel):
-    """How the same mathematics is run. None means: what is right for the device that is found."""
+    """How the same mathematics is run. None means: what is right for the device; `functions.levers` says what that is.
+
+    `attention`: "packed" keeps packed sequences apart without a mask; it and the flash kernels want a GPU to be fast.
+    `activation_checkpointing`: "selective" keeps what attention made and recomputes the rest.
+    `activation_offloading`: what backward needs waits in main memory (GPU only).
+    `loss_chunk_tokens`: how many tokens get their logits at a time.
+    `compile_cache_dir`: where compiled kernels are kept; None is a folder beside the jobs' work folders.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     quantization: Literal["nf4", "none"] = "nf4"
+    compute_dtype: Literal["bfloat16", "float32"] | None = None
     packing: bool | None = None
-    attention: Literal["sdpa", "flash_attention_2", "eager"] | None = None
-    activation_checkpointing: bool | None = None
-    optimizer: str | None = None
+    attention: Literal["packed", "sdpa", "flash_attention_2", "flash_attention_3", "eager"] | None = None
+    activation_checkpointing: bool | Literal["selective"] | None = None
+    activation_offloading: bool | None = None
+    loss_chunk_tokens: int | None = Field(default=None, ge=1)
+    optimizer: OptimizerName | None = None
+    compile: bool | None = None
+    compile_cache_dir: str | None = None
 
 
 class TrainingData(BaseModel):
@@ -73,6 +88,8 @@ class JobSpec(BaseModel):
     `work_dir` outlives attempts: checkpoints, event spool and artifacts are in it.
     `base_model` is a Hugging Face id or a local folder; `base_model_path`, where set, is read instead.
     `rate_cents_per_hour` only serves the cost line of the summary that is packed with the adapter.
+    `start` counts the starts of this attempt where the machine's owner starts it again by itself
+    (`restarted_by_owner`). After `stop_after_seconds` the job saves and ends as interrupted, before it is ended.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -93,3 +110,6 @@ class JobSpec(BaseModel):
     rate_cents_per_hour: int = Field(default=0, ge=0)
     preset: str = ""
     resume_from: ResumeFrom | None = None
+    start: int = Field(default=1, ge=1)
+    restarted_by_owner: bool = False
+    stop_after_seconds: int | None = Field(default=None, ge=1)

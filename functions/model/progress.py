@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from functions.model.events import Failed, HeldOut, Metrics, PerplexityMeasured, Planned, Stage
+from functions.model.events import TIME_LIMIT, Failed, HeldOut, Metrics, PerplexityMeasured, Planned, Stage
 
 
 class _Record(BaseModel):
@@ -41,14 +41,21 @@ class Interruption(_Record):
     """One loss of the machine: after which step, and from which checkpoint it went on, if it did.
 
     `log_tail` is what the trainer's log said last, where the trainer itself said nothing.
+    `wait_for_call`: see `events.Interrupted`.
     """
 
     at: AwareDatetime
     step: int
     cause: str
+    wait_for_call: bool = False
     resumed_at: AwareDatetime | None = None
     resumed_step: int | None = None
     log_tail: tuple[str, ...] = ()
+
+    @property
+    def planned(self) -> bool:
+        """Whether the job stopped by itself because its machine's time was over: no loss, and none is counted."""
+        return self.cause == TIME_LIMIT
 
 
 class Progress(_Record):

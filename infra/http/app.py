@@ -12,7 +12,7 @@ from slack_bolt import App
 from slack_bolt.adapter.starlette import SlackRequestHandler
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -123,6 +123,11 @@ def _status(error: BrightRunError) -> int:
     return 409
 
 
+async def _went_away(_request: Request, _error: Exception) -> Response:
+    """A machine that was lost in the middle of a request; nobody reads this, and it is no error of ours."""
+    return Response(status_code=400)
+
+
 async def health(_: Request) -> Response:
     """Alive."""
     return JSONResponse({"ok": True})
@@ -142,4 +147,4 @@ def create_http_app(
             return await handler.handle(request)
 
         routes.append(Route("/slack/events", slack_events, methods=["POST"]))
-    return Starlette(routes=routes)
+    return Starlette(routes=routes, exception_handlers={ClientDisconnect: _went_away})

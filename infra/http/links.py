@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from html import escape
-from pathlib import Path
+from typing import BinaryIO
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -13,11 +11,15 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Route
 
 from functions.errors import BrightRunError, LinkRefused
-from infra.local_files import LocalFiles, SignedRequest
+from infra.local_files import LocalFiles, SignedRequest, staged
 
 _PAGE = """<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{what}</title><style>body{{font:16px/1.5 system-ui,sans-serif;max-width:32rem;margin:20vh auto;padding:0 1.5rem;
 color:#1d1c1d}}h1{{font-size:1.4rem}}</style><h1>{what}</h1><p>{fix}</p>"""
+
+
+class _TooLarge(Exception):
+    """More bytes than the link allows."""
 
 
 class LinkRoutes:
@@ -52,26 +54,28 @@ class LinkRoutes:
         except BrightRunError as error:
             return JSONResponse({"error": str(error)}, status_code=403)
         await run_in_threadpool(allowed.path.parent.mkdir, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=allowed.path.parent, prefix=".partial-")
-        staged = Path(name)
         try:
-            with os.fdopen(handle, "wb") as stream:
-                size = 0
-                async for part in request.stream():
-                    size += len(part)
-                    if size > allowed.max_bytes:
-                        return JSONResponse({"error": f"at most {allowed.max_bytes} bytes"}, status_code=413)
-                    await run_in_threadpool(stream.write, part)
-            staged.replace(allowed.path)
+            with staged(allowed.path) as stream:
+                size = await _receive(request, stream, allowed.max_bytes)
+        except _TooLarge:
+            return JSONResponse({"error": f"at most {allowed.max_bytes} bytes"}, status_code=413)
         except OSError as error:
             return JSONResponse({"error": f"not stored: {error.strerror}"}, status_code=507)
-        finally:
-            staged.unlink(missing_ok=True)
         return JSONResponse({"bytes": size})
 
     def _check(self, request: Request, method: str) -> SignedRequest:
         params = request.path_params
         return self._files.check(method, params["bucket"], params["path"], request.query_params)
+
+
+async def _receive(request: Request, stream: BinaryIO, max_bytes: int) -> int:
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > max_bytes:
+            raise _TooLarge
+        await run_in_threadpool(stream.write, part)
+    return size
 
 
 def _refusal(error: BrightRunError) -> Response:

@@ -56,6 +56,17 @@ class AttemptsTable(Table):
         )
         return float(seconds or 0.0)
 
+    def reopen_attempt(self, job_id: UUID, attempt: int, at: datetime) -> None:
+        """An ended attempt was started again by its machine's owner: it runs, and is billed, from now on."""
+        self._run(
+            "update job_attempts set launched_at = %s, last_event_at = %s, ended_at = null"
+            " where job_id = %s and attempt = %s and ended_at is not null",
+            at,
+            at,
+            job_id,
+            attempt,
+        )
+
     def attempt(self, job_id: UUID, attempt: int) -> Attempt | None:
         """One attempt."""
         row = self._one("select * from job_attempts where job_id = %s and attempt = %s", job_id, attempt)

@@ -32,7 +32,8 @@ class HistoryTable(Table):
             " billed_seconds as actual_seconds, lost.lost_seconds"
             " from training_jobs j join job_interruptions lost on lost.job_id = j.id"
             " where team_id = %s and status = 'completed'"
-            " and jsonb_typeof(estimate -> 'workload') = 'object'"
+            # Neither a run that went on from another's checkpoint nor one that changed its tier did the quoted work.
+            " and resume_step is null and seconds_before = 0 and jsonb_typeof(estimate -> 'workload') = 'object'"
             " and progress ->> 'mean_tokens_per_second' is not null order by ended_at desc limit %s",
             team_id,
             limit,
@@ -61,7 +62,8 @@ class HistoryTable(Table):
             " from training_jobs cross join lateral (select (estimate -> 'seconds' ->> 'low')::float8 as low,"
             "  (estimate -> 'seconds' ->> 'expected')::float8 as expected,"
             "  (estimate -> 'seconds' ->> 'high')::float8 as high) as told"
-            " where team_id = %s and status = 'completed' and ended_at >= %s and expected > 0 group by preset",
+            " where team_id = %s and status = 'completed' and ended_at >= %s and expected > 0"
+            " and resume_step is null and seconds_before = 0 group by preset",
             team_id,
             since,
         )

@@ -8,7 +8,6 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from functions.model.job import Configuration, RetryRecord, StopRequest
-from functions.model.states import TERMINAL
 from infra.postgres.rows import Table
 
 
@@ -48,26 +47,36 @@ class LifecycleTable(Table):
         """Put the job before all that wait."""
         self._run("update training_jobs set promoted_at = %s where id = %s", at, job_id)
 
-    def retries_of(self, root_id: UUID) -> int:
-        """How many jobs were made by trying this one again, and those again."""
-        return int(
-            self._value(
-                "with recursive line as (select id from training_jobs where id = %s union all"
-                " select j.id from training_jobs j join line on j.parent_id = line.id)"
-                " select count(*) - 1 from line",
-                root_id,
-            )
+    def line_of(self, job_id: UUID) -> tuple[UUID, int]:
+        """(the first job of the line that this one stands in, how many were made of it by trying again)."""
+        row = self._one(
+            "with recursive up as (select id, parent_id from training_jobs where id = %s union all"
+            "  select j.id, j.parent_id from training_jobs j join up on j.id = up.parent_id),"
+            " line as (select id from up where parent_id is null union all"
+            "  select j.id from training_jobs j join line on j.parent_id = line.id)"
+            " select (select id from up where parent_id is null) as root, (select count(*) - 1 from line) as made",
+            job_id,
         )
+        return (row["root"], row["made"]) if row and row["root"] else (job_id, 0)
 
-    def retry_record(self, team_id: str, fix_key: str | None = None) -> RetryRecord:
-        """How jobs that were tried again have ended; with `fix_key` those of one suggestion alone."""
+    def retry_record(self, team_id: str) -> RetryRecord:
+        """How jobs that were tried again have ended."""
         row = self._one(
             "select count(*) filter (where status = 'completed') as completed, count(*) as ended from training_jobs"
-            " where team_id = %s and parent_id is not null and status = any(%s)"
-            " and (%s::text is null or fix_key = %s)",
+            " where team_id = %s and parent_id is not null and status in ('completed', 'failed')",
             team_id,
-            [state.value for state in TERMINAL],
-            fix_key,
-            fix_key,
         )
         return RetryRecord.model_validate(row)
+
+    def copy_points(self, parent_id: UUID, job_id: UUID, *, up_to: int) -> None:
+        """Give a job that goes on from another one the curve up to where it goes on."""
+        self._run(
+            "insert into training_metrics_history (training_job_id, step, attempt, at, training_loss, validation_loss,"
+            " learning_rate, grad_norm, tokens_per_second, memory_bytes, gpu_utilization)"
+            " select %s, step, 0, at, training_loss, validation_loss, learning_rate, grad_norm, tokens_per_second,"
+            " memory_bytes, gpu_utilization from training_metrics_history where training_job_id = %s and step <= %s"
+            " on conflict do nothing",
+            job_id,
+            parent_id,
+            up_to,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -16,9 +17,18 @@ def _scripts() -> list[Traversable]:
     return sorted((item for item in folder.iterdir() if item.name.endswith(".sql")), key=lambda item: item.name)
 
 
-def migrate(url: str) -> list[str]:
-    """Bring the database up to date; returns the names of the scripts that were applied now."""
-    with psycopg.connect(url) as connection:
+def known_versions() -> list[str]:
+    """The versions that this installation knows, oldest first."""
+    return [script.name.partition("_")[0] for script in _scripts()]
+
+
+def migrate(url: str, *, only: Container[str] | None = None) -> list[str]:
+    """Bring the database up to date; returns the names of the scripts that were applied now.
+
+    `only` names the versions to apply, all by default.
+    """
+    # Nothing is prepared: a pooler would hand the prepared statement to somebody else.
+    with psycopg.connect(url, prepare_threshold=None) as connection:
         connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
         connection.execute("create schema if not exists supabase_migrations")
         connection.execute(
@@ -30,7 +40,7 @@ def migrate(url: str) -> list[str]:
         applied = []
         for script in _scripts():
             version, _, name = script.name.removesuffix(".sql").partition("_")
-            if version in done:
+            if version in done or (only is not None and version not in only):
                 continue
             connection.execute(script.read_bytes())
             connection.execute(

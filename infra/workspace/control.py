@@ -25,6 +25,7 @@ class Control:
         self._reset_everything = reset
         self.routes = [
             Route("/control/faults", self._faults, methods=["POST"]),
+            Route("/control/calm", self._calm, methods=["POST"]),
             Route("/control/rate_limits", self._rate_limits, methods=["POST"]),
             Route("/control/redeliver", self._redeliver, methods=["POST"]),
             Route("/control/forge", self._forge, methods=["POST"]),
@@ -42,6 +43,10 @@ class Control:
             return _refused(str(error), 400)
         for fault in faults:
             self._web_api.add_fault(fault)
+        return JSONResponse({"ok": True})
+
+    async def _calm(self, _request: Request) -> Response:
+        self._web_api.clear_faults()
         return JSONResponse({"ok": True})
 
     async def _rate_limits(self, request: Request) -> Response:

@@ -23,6 +23,7 @@ from bot.outbox import OutboxWorker
 from functions.model.events import Body
 from functions.model.job import Job
 from functions.model.people import Role
+from functions.ports import Files
 from functions.reconcile import Reconciler
 from infra.clock import utc_now
 from infra.http.app import create_http_app
@@ -31,6 +32,8 @@ from infra.postgres.database import PostgresDatabase
 from infra.workspace.app import WorkspaceConfig
 from infra.workspace.client import Person, WorkspaceClient
 from infra.workspace.serving import WorkspaceServer
+from tests.conftest import BUDGET_CENTS
+from tests.logins import WANTED, Logins, logged_in
 from tests.scenario.bot_house import BOT_TOKEN, bot_context
 from tests.scenario.house import TEAM, SetClock, say
 from tests.scenario.paper import PaperCompute
@@ -64,7 +67,8 @@ class Stage:
     workspace: WorkspaceServer
     client: WorkspaceClient
     db: PostgresDatabase
-    files: LocalFiles
+    logins: Logins
+    files: Files
     compute: PaperCompute
     context: BotContext
     reconciler: Reconciler
@@ -94,7 +98,7 @@ class Stage:
 
     def tell(self, *bodies: Body, first: int = 1) -> None:
         """The GPU job says something."""
-        say(self.db, SetClock(utc_now()), self.job(), *bodies, first=first)
+        say(self.logins.ingest, SetClock(utc_now()), self.job(), *bodies, first=first)
 
     def post(self) -> None:
         """Send what waits in the outbox, due or not yet due: the worker's clock runs ahead."""
@@ -122,7 +126,9 @@ class Stage:
         """/datasets → Add → the file → the report."""
         person = person or self.elena
         assert person.command(CHANNEL, "/datasets") == {"ok": True}
-        person.click(person.wait_view(LIST_CALLBACK), ACTION_ADD)
+        # What is shown first says that it loads, under the same name.
+        ready = person.wait_view(LIST_CALLBACK, when=lambda view: ACTION_ADD in str(view["blocks"]))
+        person.click(ready, ACTION_ADD)
         form = person.wait_view(ADD_CALLBACK)
         answer = person.submit(form, {ADD_FILE_ACTION: [person.upload(path.name, path.read_bytes())]})
         assert answer["ok"], answer
@@ -188,8 +194,13 @@ def staged(
     *,
     change: Callable[[BotContext], BotContext] = lambda context: context,
     over_http: bool = False,
+    files: Files | None = None,
+    as_roles: bool = WANTED,
 ) -> Iterator[Stage]:
-    """Everything up, over Socket Mode or over signed HTTP."""
+    """Everything up, over Socket Mode or over signed HTTP; files in a folder unless others are given.
+
+    `as_roles`: every process has a login of its own, with no more than its rights.
+    """
     with db.transaction() as tx:
         tx.people.set_role(TEAM, "U0VIEWER", Role.VIEWER)
         tx.people.set_role(TEAM, "U0MARCUS", Role.MANAGER)
@@ -204,18 +215,19 @@ def staged(
         prefer_http=over_http,
     )
     with contextlib.ExitStack() as after:
+        logins = after.enter_context(logged_in(db, limit_cents=BUDGET_CENTS)) if as_roles else Logins(db, db, db)
         workspace = WorkspaceServer(config)
         # Closed after the workspace: the SDK would wait 3 s for the next byte of a live connection.
         closing = after.enter_context(contextlib.ExitStack())
         after.enter_context(workspace)
         client = after.enter_context(WorkspaceClient(workspace.base_url))
-        files = LocalFiles(folder / "files", secret=SECRET, base_url=url, clock=utc_now)
-        context = change(bot_context(db, files))
+        files = files or LocalFiles(folder / "files", secret=SECRET, base_url=url, clock=utc_now)
+        context = change(bot_context(logins.bot, files))
         app = create_app(
             context, client=WebClient(token=BOT_TOKEN, base_url=workspace.api_url), signing_secret=SIGNING_SECRET
         )
         slack_app = app if over_http else None
-        http = create_http_app(db, files, secret=SECRET, clock=utc_now, slack_app=slack_app)
+        http = create_http_app(logins.ingest, files, secret=SECRET, clock=utc_now, slack_app=slack_app)
         after.enter_context(served(http, port))
         if not over_http:
             handler = SocketModeHandler(app, "xapp-test")
@@ -223,10 +235,12 @@ def staged(
             handler.connect()
             after.callback(setattr, handler.client, "auto_reconnect_enabled", False)
         compute = PaperCompute()
-        reconciler = Reconciler(db, files, compute, clock=utc_now, secret=SECRET, service_url=url, max_running=1)
+        reconciler = Reconciler(
+            logins.functions, files, compute, clock=utc_now, secret=SECRET, service_url=url, max_running=1
+        )
         ahead = ClockAhead()
         # Slack's rates are told in real seconds, which the worker's clock does not wait for.
         client.control("rate_limits", {"on": False})
         slack = WebClient(token=BOT_TOKEN, base_url=workspace.api_url, retry_handlers=[])
         worker = OutboxWorker(replace(context, clock=ahead), slack)
-        yield Stage(workspace, client, db, files, compute, context, reconciler, worker, ahead, url)
+        yield Stage(workspace, client, db, logins, files, compute, context, reconciler, worker, ahead, url)

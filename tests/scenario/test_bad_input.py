@@ -149,6 +149,16 @@ def test_a_file_that_is_too_large_is_not_even_fetched(db: PostgresDatabase, tmp_
     assert fetched == []
 
 
+def test_200_mb_are_refused_at_the_real_limit_and_nothing_is_kept(stage: Stage) -> None:
+    line = lines(1)
+    told = told_about(stage, "huge.jsonl", line * (200_000_000 // len(line)))
+    assert "200.0 MB" in told
+    assert "at most 150.0 MB" in told
+    assert "Split it" in told
+    with stage.db.transaction() as tx:
+        assert tx.files.search(TEAM, "", 5) == []
+
+
 @pytest.mark.parametrize(
     ("name", "shown"),
     [

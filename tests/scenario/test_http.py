@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -16,7 +18,7 @@ from functions.model.job import Job
 from functions.model.signing import job_token, request_signature
 from functions.ports import MODEL_ARTIFACTS
 from infra.http.app import MAX_BATCH_BYTES, create_http_app
-from infra.local_files import LocalFiles
+from infra.local_files import LocalFiles, staged
 from infra.postgres.database import PostgresDatabase
 from tests.scenario.house import SetClock, add_demo_file, start
 from tests.serving import served
@@ -74,8 +76,8 @@ def service(db: PostgresDatabase, tmp_path: Path, demo_file: Path) -> Iterator[S
 
 
 def test_a_signed_batch_is_stored_once(service: Service) -> None:
-    assert service.post("events", service.events(3)).json() == {"new": 3}
-    assert service.post("events", service.events(3)).json() == {"new": 0}
+    assert service.post("events", service.events(3)).json()["new"] == 3
+    assert service.post("events", service.events(3)).json()["new"] == 0
 
 
 def test_who_may_not_speak_for_a_job(service: Service) -> None:
@@ -109,6 +111,35 @@ def test_a_job_uploads_where_it_was_told_and_nowhere_else(service: Service) -> N
     for name in ("../../etc/passwd", "", ".hidden", "a\\b"):
         bad = json.dumps({"name": name, "bytes": 4, "sha256": "0" * 64}).encode()
         assert service.post("uploads", bad).status_code == 422
+
+
+def test_what_a_killed_process_was_writing_goes_and_what_is_being_written_stays(service: Service) -> None:
+    target = service.files.locate(MODEL_ARTIFACTS, "a/b.zip")
+    target.parent.mkdir(parents=True)
+    abandoned = target.parent / ".partial-abandoned"
+    abandoned.write_bytes(b"half")
+    os.utime(abandoned, (1, 1))
+    with staged(target) as stream:
+        stream.write(b"whole")
+        [live] = set(target.parent.iterdir()) - {abandoned}
+        os.utime(live, (1, 1))
+        service.files.remove_abandoned()
+        assert set(target.parent.iterdir()) == {live}
+    assert target.read_bytes() == b"whole"
+
+
+def test_a_machine_that_goes_away_in_mid_request_is_no_error(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    ask = json.dumps({"name": "adapters.zip", "bytes": 9, "sha256": "0" * 64}).encode()
+    url = httpx.URL(service.link(service.post("uploads", ask).json()["url"]))
+    with socket.create_connection((url.host, url.port or 80)) as line:
+        head = f"PUT {url.raw_path.decode()} HTTP/1.1\r\nhost: {url.host}\r\ncontent-length: 9\r\n\r\nhalf"
+        line.sendall(head.encode())
+        time.sleep(0.2)
+    assert service.post("events", service.events(1)).json()["new"] == 1
+    assert not [path for path in service.files.locate(MODEL_ARTIFACTS, "x").parent.rglob("*") if path.is_file()]
+    assert "Traceback" not in caplog.text
 
 
 def test_a_download_link_works_until_it_expires_and_not_when_altered(service: Service) -> None:

@@ -16,6 +16,7 @@ from functions.model.events import (
     Event,
     EventBatch,
     Failed,
+    HeldOut,
     Interrupted,
     Resumed,
     Stage,
@@ -230,6 +231,26 @@ def test_an_attempt_brings_along_what_an_earlier_one_could_not_deliver(stand: St
     with stand.db.transaction() as tx:
         assert [point.step for point in tx.jobs.points(stand.id, 100)] == [5, 10]
     assert stand.job.progress.interruptions[0].resumed_step == 5
+
+
+def test_what_an_earlier_attempt_measured_is_told_once_though_it_comes_late(stand: Stand) -> None:
+    stand.reconciler.step()
+    say(stand.db, stand.clock, stand.job, *TRAINED[:3])
+    stand.lose_machine()
+    stand.reconciler.step()
+    stand.reconciler.step()
+    assert stand.notices() == ["interrupted"]
+    say(stand.db, stand.clock, stand.job, *TRAINED[3:], first=4, attempt=1)
+    measured = [body for body in TRAINED if isinstance(body, HeldOut) and body.step]
+    assert stand.notices() == ["started", *["held_out"] * len(measured)]
+    progress = stand.job.progress
+    assert (progress.held_out, progress.step, progress.checkpoint_step) == (measured[-1], 10, 5)
+    assert stand.job.state is JobState.RECOVERING
+    # The second attempt finds the result and goes straight to packing it.
+    say(stand.db, stand.clock, stand.job, *ENDED[1:])
+    assert stand.job.state is JobState.COMPLETED
+    assert [item.status for item in stand.job.progress.stages[:3]] == ["complete"] * 3
+    assert stand.notices() == ["completed"]
 
 
 def test_after_a_recovery_the_bar_and_the_clock_go_on_from_what_was_kept(stand: Stand) -> None:

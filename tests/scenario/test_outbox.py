@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from bot.outbox import OutboxWorker
 from functions.jobs import card_view
 from functions.model.job import Job
 from functions.model.outbox import Notice
+from functions.model.states import JobState
 from functions.model.views import MetricPoint
 from infra.clock import utc_now
 from infra.local_files import LocalFiles
@@ -164,6 +166,20 @@ def test_a_hundred_changes_edit_the_card_at_most_twice(room: PostRoom) -> None:
     assert len(room.texts()) == 1
 
 
+def test_a_change_that_is_committed_while_the_card_is_claimed_is_on_the_card(room: PostRoom) -> None:
+    with room.db.transaction() as tx:
+        tx.jobs.get(room.job.id, lock=True)
+        tx.jobs.update(room.job.id, state=JobState.PROVISIONING)
+        tx.outbox.put(job=room.job, notice=Notice.CARD, key="", at=room.clock(), data={})  # one waits already
+        sending = threading.Thread(target=room.worker.step)
+        sending.start()
+        sending.join(0.5)
+    sending.join(10)
+    room.send(seconds=10)
+    assert room.waiting() == 0
+    assert "queued" not in room.texts()[0]
+
+
 def test_what_a_job_tells_keeps_its_order_when_the_first_has_to_wait(room: PostRoom) -> None:
     room.put(Notice.STARTED, "once")
     room.put(Notice.INTERRUPTED, "1", step=3, cause="killed")
@@ -294,3 +310,35 @@ def test_a_message_that_cannot_be_drawn_waits_and_is_found_in_the_log(
     room.worker = room.new_worker()
     room.send(seconds=2)
     assert len(room.texts()) == 2
+
+
+def test_a_message_that_can_never_be_drawn_is_set_aside_and_holds_up_nothing(
+    room: PostRoom, caplog: pytest.LogCaptureFixture
+) -> None:
+    room.send()
+    room.worker = room.new_worker(replace(room.context, pictures=NoPictures()))
+    room.put(Notice.HELD_OUT, "5", step=5, loss=2.0)
+    room.put(Notice.INTERRUPTED, "1", step=5, cause="killed")
+    with caplog.at_level(logging.ERROR):
+        for _ in range(6):
+            room.send(seconds=60)
+    assert "set aside after 6 tries" in caplog.text
+    assert room.waiting() == 0
+    _, instead, interrupted = room.texts()
+    assert "could not be drawn" in instead
+    assert "held out" in instead
+    assert "machine was lost" in interrupted
+
+
+@pytest.mark.parametrize("kind", ["ratelimit", "status", "drop_after"])
+def test_what_is_set_aside_is_said_once_however_slack_behaves(room: PostRoom, kind: str) -> None:
+    room.send()
+    room.worker = room.new_worker(replace(room.context, pictures=NoPictures()))
+    room.put(Notice.HELD_OUT, "5", step=5, loss=2.0)
+    for _ in range(5):
+        room.send(seconds=60)
+    room.fault(kind)
+    for _ in range(3):
+        room.send(seconds=301)
+    assert len(room.texts()) == 2
+    assert room.waiting() == 0

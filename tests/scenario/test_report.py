@@ -47,6 +47,7 @@ def test_button_link_pdf_and_a_viewer_is_refused(
     with staged(db, tmp_path) as stage:
         card = complete(stage, demo_file)
         assert "Report (PDF)" in words(card)
+        assert isinstance(stage.files, LocalFiles)
         folder = stage.files.locate(MODEL_ARTIFACTS, f"{stage.job().id}/report")
         assert stage.vic.click(card, ACTION_REPORT) == {"ok": True}
         told = stage.vic.wait_message(CHANNEL, lambda m: m.get("ephemeral_for") == "U0VIEWER", 30)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from blocks.again import ACTION_AGAIN
 from blocks.card import ACTION_DETAILS, ACTION_DOWNLOAD, ACTION_REPORT, ACTION_RETRY, job_card
 from blocks.datasets import ADD_FILE_ACTION, add_form, file_list, import_report
 from blocks.download import download_message
@@ -97,13 +98,13 @@ def test_a_failed_run_says_what_why_and_what_to_do() -> None:
     _, blocks = job_card(views.failed_card())
     shown = _texts(blocks)
     assert shown.splitlines()[1] == "Out of GPU memory at step 12."
-    assert "This run needs about 94 GB; the H100 has 80 GB." in shown
+    assert "This run needs about 101 GB; the H100 has 80 GB." in shown
     assert "Stopped at step 12 of 2,000, 6 min in, $0.40 spent" in shown
-    assert "1. *Batch 4, accumulate 2*  The same result, a little slower. Needs about 70 GB of 80 GB." in shown
+    assert "1. *Batch 4, accumulate 2*  The same result, a little slower. Needs about 72 GB of 80 GB." in shown
     assert "It worked 19 of 20 times." in shown
     assert "No checkpoint was saved yet" in shown
-    assert _actions(blocks) == [ACTION_RETRY_FIX, ACTION_RETRY, ACTION_DETAILS]
-    best, again, _ = blocks[-1]["elements"]
+    assert _actions(blocks) == [ACTION_RETRY_FIX, ACTION_RETRY, ACTION_AGAIN, ACTION_DETAILS]
+    best, again, *_ = blocks[-1]["elements"]
     assert (best["text"]["text"], best["style"]) == ("Retry: batch 4, accumulate 2", "primary")
     assert best["value"] == f"{views.JOB_ID}:smaller_batch"
     assert (again["text"]["text"], again["value"], "style" in again) == ("Try again", str(views.JOB_ID), False)
@@ -124,7 +125,7 @@ def test_an_unforeseen_failure_shows_its_reference_and_the_last_lines() -> None:
     shown = _texts(blocks)
     assert "give this reference: `7f3k9a2b`" in shown
     assert "ZeroDivisionError: division by zero\n```" in shown
-    assert _actions(blocks) == [ACTION_RETRY, ACTION_DETAILS]
+    assert _actions(blocks) == [ACTION_RETRY, ACTION_AGAIN, ACTION_DETAILS]
 
 
 def test_a_fix_is_shown_as_what_it_changes() -> None:

@@ -186,3 +186,9 @@ def test_spool_gives_batches_within_their_limits(tmp_path: Path) -> None:
     assert len(spool.pending(10, 5)) == 1
     spool.acknowledge(9)
     assert Spool(tmp_path, 1).pending(10, 10_000) == [b"9999999999\n"]
+
+
+def test_a_half_noted_place_is_tidied_away(tmp_path: Path) -> None:
+    (tmp_path / "events-1.acked.partial").write_text("1")
+    Spool(tmp_path, 1)
+    assert list(tmp_path.iterdir()) == []

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import torch
 
+from functions.catalog import base_model
+from functions.memory import memory_need
 from functions.model.job_spec import TrainingData
 from gpu_jobs.__main__ import main
 from gpu_jobs.checkpoints import Checkpoints, Progress
@@ -63,6 +65,16 @@ def test_exceptions_are_recognized(tmp_path: Path, error: Exception, code: str) 
     assert (failed.code, failed.step, failed.log_tail) == (code, 7, ("last words",))
     if code == "out_of_memory":
         assert failed.fixes[0].startswith("Set the batch size to 2 and gradient accumulation to 4")
+
+
+def test_out_of_memory_is_explained_in_parts(tmp_path: Path) -> None:
+    spec = job_spec(tmp_path / "job", base_model_path="unused")
+    need = memory_need(base_model("llama-3-70b"), spec.hyperparameters, longest=8192, available=80 << 30)
+
+    failed = describe(torch.OutOfMemoryError("Tried to allocate 2 GiB"), spec=spec, step=1, log_tail=[], memory=need)
+
+    assert failed.why.startswith(f"Weights {need.weights / 2**30:.1f} GB, ")
+    assert failed.why.endswith("of 80.0 GB. Tried to allocate 2 GiB")
 
 
 def test_spec_that_cannot_be_read_has_its_own_exit_code(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_gradients_are_the_same_before_and_after_an_evaluation(spec: JobSpec, mo
     four_bit = [layer for layer in base.modules() if type(layer).__name__ == "Linear4bit"]
     assert len(four_bit) == 14
     assert not any(layer.support_avx512bf16_for_cpu for layer in four_bit)
-    model = add_adapter(base, spec.hyperparameters, spec.engine, CPU)
+    model = add_adapter(base, spec.hyperparameters)
     loss = SummedCrossEntropy(model)
     before = _gradient_norm(model, loss)
 
@@ -73,6 +73,6 @@ def test_adapter_is_fp32_on_a_bf16_base(spec: JobSpec) -> None:
     model = load_base_model(plain, Device("cpu", "test", torch.bfloat16, None))
     assert next(model.parameters()).dtype is torch.bfloat16
 
-    tuned = add_adapter(copy.deepcopy(model), spec.hyperparameters, spec.engine, CPU)
+    tuned = add_adapter(copy.deepcopy(model), spec.hyperparameters)
 
     assert {weight.dtype for weight in tuned.parameters() if weight.requires_grad} == {torch.float32}

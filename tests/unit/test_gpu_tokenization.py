@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,6 +71,21 @@ def test_template_that_rewrites_earlier_turns_is_refused_with_a_way_out() -> Non
     with pytest.raises(InvalidInput, match="changes earlier turns") as refusal:
         tokenize_sequences(conversations(1), _with_template(FORGETS_EARLIER_TURNS), 500)
     assert "{% generation %}" in refusal.value.fix
+
+
+def test_template_that_trl_knows_is_replaced_by_its_counterpart_for_training() -> None:
+    import trl
+
+    qwen3 = (Path(trl.__file__).parent / "chat_templates/qwen3.jinja").read_text("utf-8")
+    tokenizer, conversation = _with_template(qwen3), conversations(1)[0]
+
+    (item,) = tokenize_sequences([conversation], tokenizer, 500)
+
+    trained = trained_text(item, tokenizer)
+    answers = [turn.content for turn in conversation.messages if turn.trainable]
+    assert [trained.count(answer + "<|im_end|>") for answer in answers] == [1, 1]
+    assert "what now?" not in trained
+    assert "You are a calm" not in trained
 
 
 def test_model_without_chat_template_is_refused() -> None:

@@ -24,7 +24,11 @@ NOW = views.NOW
 def job(**changes: Any) -> Job:
     """$3.60 an hour, ten hours expected, nothing billed yet."""
     estimate = views.estimate(
-        seconds=Span(low=32_400, expected=36_000, high=39_600), cents_low=32_40, cents_expected=36_00, cents_high=39_60
+        seconds=Span(low=32_400, expected=36_000, high=39_600),
+        cents_low=32_40,
+        cents_expected=36_02,
+        cents_high=39_60,
+        storage_cents=2,
     )
     return views.job(**{"estimate": estimate, "rate_cents_per_hour": 360, "billed_seconds": 0.0, **changes})
 
@@ -41,7 +45,7 @@ def test_each_band_begins_where_it_says(hours: float, band: int | None) -> None:
 
 
 def test_nothing_expected_is_no_band() -> None:
-    free = job(estimate=views.estimate(seconds=Span(low=0, expected=0, high=0)))
+    free = job(estimate=views.estimate(cents_expected=2, storage_cents=2))
     assert band_reached(free, now=NOW, running_since=NOW - timedelta(hours=1)) is None
 
 

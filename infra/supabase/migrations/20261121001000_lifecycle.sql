@@ -13,7 +13,6 @@ alter table training_jobs
     add column lineage text not null default '' check (lineage in ('', 'retry', 'resume')),
     add column retry_number integer not null default 0,
     add column resume_step integer,
-    add column fix_key text not null default '',
     add constraint training_jobs_lineage check ((parent_id is null) = (lineage = ''));
 create index training_jobs_parent on training_jobs (parent_id) where parent_id is not null;
 

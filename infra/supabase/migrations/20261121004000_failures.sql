@@ -45,3 +45,11 @@ create index retry_suggestions_open on retry_suggestions (retry_job_id) where ou
 
 alter table job_endings enable row level security;
 alter table retry_suggestions enable row level security;
+
+-- Whoever ends a job, a person's press, reconcile or a job's own word, keeps the ending and settles the fix.
+select allow('brightrun_bot', 'select, insert', 'job_endings');
+select allow('brightrun_bot', 'select, insert, update', 'retry_suggestions');
+select allow('brightrun_functions', 'select, insert', 'job_endings');
+select allow('brightrun_functions', 'select, update', 'retry_suggestions');
+select allow('brightrun_ingest', 'select, insert', 'job_endings');
+select allow('brightrun_ingest', 'select, update', 'retry_suggestions');

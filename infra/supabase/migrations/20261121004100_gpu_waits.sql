@@ -16,3 +16,8 @@ create table gpu_waits (
 create unique index gpu_waits_open on gpu_waits (job_id) where ended_at is null;
 create index gpu_waits_served on gpu_waits (tier, ended_at desc) where outcome = 'served';
 alter table gpu_waits enable row level security;
+
+-- Reconcile waits; a wait also ends with its job, whoever ends that.
+select allow('brightrun_bot', 'select, update', 'gpu_waits');
+select allow('brightrun_functions', 'select, insert, update', 'gpu_waits');
+select allow('brightrun_ingest', 'select, update', 'gpu_waits');

@@ -29,3 +29,8 @@ select
         as lost_seconds
 from training_jobs j left join lateral jsonb_array_elements(j.progress -> 'interruptions') as i on true
 group by j.id;
+
+select allow('brightrun_bot', 'select', 'spend_projections');
+select allow('brightrun_functions', 'select, insert', 'spend_projections');
+select allow('brightrun_ingest', 'select, insert', 'spend_projections');
+grant select on job_interruptions to brightrun_bot, brightrun_functions, brightrun_ingest;

@@ -1,0 +1,268 @@
+"""Trying a job again: as it was, with a suggested fix, or from its checkpoint with other settings."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from uuid import uuid4
+
+from functions import catalog
+from functions.access import require
+from functions.budget import budget_status
+from functions.checkpoints import checkpoint_source
+from functions.configure import chosen_file, over_budget_warning, quote_for, require_eligible
+from functions.errors import Conflict, InvalidInput
+from functions.estimate import planned_steps
+from functions.failure_history import diagnosis_of, failure_warnings, take_suggestion
+from functions.fixes import apply_fix, changes_between
+from functions.history import team_history
+from functions.jobs import get_job
+from functions.model.again import SCHEDULES, AgainChoice, AgainView
+from functions.model.diagnosis import Fix
+from functions.model.estimate import Estimate
+from functions.model.events import Stage
+from functions.model.job import Configuration, Job, JobChoice, Lineage, NewJob
+from functions.model.people import Permission, Person
+from functions.model.states import TERMINAL, JobState
+from functions.model.training_file import TrainingFile
+from functions.model.views import QueueLimits
+from functions.names import NAME_MAX
+from functions.ports import Clock, Database, Files, Transaction
+from functions.queue import require_place_in_queue
+from functions.start import enqueue, retry_job
+
+# Of a run that goes on from a checkpoint, this much is spent anew on preparing, measuring and packing.
+_FIXED_SHARE = 0.15
+_SUFFIX = re.compile(r" \(Retry #\d+\)$")
+# What a checkpoint holds is of these; another value of one of them needs another training.
+_MUST_STAY = ("base_model", "rank", "alpha", "dropout", "max_length", "seed", "quantization", "held_out_fraction")
+
+
+def again_view(tx: Transaction, files: Files, *, team_id: str, choice: AgainChoice, now: datetime) -> AgainView:
+    """What trying again would make, with what it costs.
+
+    Raises:
+        NotFound: no such job in the team.
+        Conflict: it has not ended, or the suggestion is of other settings.
+        InvalidInput: a setting that cannot be used.
+    """
+    parent = get_job(tx, team_id=team_id, job_id=choice.job_id)
+    if parent.state not in TERMINAL:
+        raise Conflict(f"{parent.name} has not ended: it is {parent.state.value}.")
+    option = chosen_file(tx, files, team_id=team_id, file_id=parent.training_file_id)
+    fix = _fix(tx, parent, choice.fix_key)
+    configuration = changed(parent.configuration, choice, fix)
+    source = checkpoint_source(tx, parent)
+    total = planned_steps(option.file.stats, configuration.hyperparameters, configuration.held_out_fraction)
+    no_resume = why_no_resume(parent, source, configuration, total)
+    how = choice.how or ("restart" if no_resume else "resume")
+    if how == "resume" and no_resume:
+        how = "restart"
+    step = source.progress.checkpoint_step if source and how == "resume" else None
+    _, made = tx.jobs.line_of(parent.id)
+    estimate = _estimate(tx, parent, option.file, configuration, step, total, now)
+    budget = budget_status(tx, team_id=team_id, now=now)
+    tier = catalog.tier(configuration.tier)
+    return AgainView(
+        parent=parent,
+        choice=choice.model_copy(update={"how": how}),
+        name=next_name(parent.name, made + 1),
+        configuration=configuration,
+        changes=changes_between(parent.configuration, configuration),
+        fix=fix,
+        resume_step=source.progress.checkpoint_step if source and not no_resume else None,
+        no_resume=no_resume,
+        total_steps=total,
+        estimate=estimate,
+        tiers=tuple(item for item in catalog.tiers_of(tier.provider) if item.offered),
+        batch_sizes=batch_sizes(parent.configuration),
+        retry_number=made + 1,
+        record=tx.jobs.retry_record(team_id),
+        budget=budget,
+        warnings=(
+            *over_budget_warning(estimate, budget),
+            *failure_warnings(tx, team_id=team_id, configuration=configuration),
+        ),
+        elapsed_seconds=((parent.ended_at or now) - (parent.started_at or parent.created_at)).total_seconds(),
+        spent_cents=parent.actual_cost_cents,
+    )
+
+
+def start_again(
+    db: Database,
+    files: Files,
+    *,
+    clock: Clock,
+    person: Person,
+    choice: AgainChoice,
+    request_key: str,
+    limits: QueueLimits,
+) -> Job:
+    """Make the linked job, or take the failed one up where nothing was changed. The same request again is one job.
+
+    Raises:
+        NotAllowed: the person may not start jobs.
+        NotFound, Conflict, NotEligible, QueueFull, OverBudget, InvalidInput: as they say; nothing was started.
+    """
+    require(person, Permission.START_JOBS)
+    with db.transaction() as tx:
+        tx.ledger.lock_limit(person.team_id)
+        made = tx.jobs.by_request(person.team_id, request_key)
+        if made is not None:
+            return made
+        now = clock()
+        view = again_view(tx, files, team_id=person.team_id, choice=choice, now=now)
+        if not view.unchanged_resume:
+            return _enqueue(tx, files, person, view, request_key, limits, now)
+    return retry_job(db, clock=clock, person=person, job_id=choice.job_id)
+
+
+def _enqueue(
+    tx: Transaction,
+    files: Files,
+    person: Person,
+    view: AgainView,
+    request_key: str,
+    limits: QueueLimits,
+    now: datetime,
+) -> Job:
+    parent, configuration = view.parent, view.configuration
+    option = chosen_file(tx, files, team_id=parent.team_id, file_id=parent.training_file_id)
+    require_eligible(option)
+    require_place_in_queue(tx, team_id=parent.team_id, limits=limits)
+    new = NewJob(
+        id=uuid4(),
+        team_id=parent.team_id,
+        training_file_id=parent.training_file_id,
+        request_key=request_key,
+        choice=_choice_of(parent, configuration, view.name),
+        configuration=configuration,
+        estimate=view.estimate,
+        rate_cents_per_hour=catalog.tier(configuration.tier).cents_per_hour or 0,
+        created_by=person.user_id,
+        channel_id=parent.channel_id,
+        created_at=now,
+        lineage=Lineage(
+            parent_id=parent.id,
+            kind="resume" if view.resumes else "retry",
+            retry_number=view.retry_number,
+            resume_step=view.resume_step if view.resumes else None,
+        ),
+    )
+    job = enqueue(tx, new, file=option.file, now=now)
+    if view.resumes:
+        tx.jobs.copy_points(parent.id, job.id, up_to=view.resume_step or 0)
+    if view.fix is not None:
+        take_suggestion(tx, failed=parent, fix=view.fix, retry_job_id=job.id, by=person.user_id, now=now)
+    return job
+
+
+def _choice_of(parent: Job, configuration: Configuration, name: str) -> JobChoice:
+    return JobChoice(
+        training_file_id=parent.training_file_id,
+        preset=configuration.preset,
+        tier=configuration.tier,
+        base_model=configuration.base_model,
+        name=name,
+        description=parent.description,
+        notes=parent.notes,
+        tags=parent.tags,
+        client=parent.client,
+        project=parent.project,
+        max_steps=configuration.hyperparameters.max_steps,
+    )
+
+
+def _fix(tx: Transaction, parent: Job, key: str) -> Fix | None:
+    if not key:
+        return None
+    diagnosis = diagnosis_of(tx, job=parent)
+    found = next((fix for fix in diagnosis.fixes if fix.key == key and fix.changes), None) if diagnosis else None
+    if found is None:
+        raise Conflict("This suggestion does not hold any more.", fix="Open the run's details again.")
+    return found
+
+
+def changed(configuration: Configuration, choice: AgainChoice, fix: Fix | None) -> Configuration:
+    """The configuration with the fix, and what was chosen besides.
+
+    Raises:
+        InvalidInput: a tier that is not offered, an unknown schedule, or a batch that does not divide the step.
+    """
+    if fix is not None:
+        configuration = apply_fix(configuration, fix)
+    settings = configuration.hyperparameters
+    update: dict[str, object] = {}
+    if choice.epochs is not None:
+        if not 1 <= choice.epochs <= 50:
+            raise InvalidInput("1 to 50 epochs.", field="epochs")
+        update["epochs"] = choice.epochs
+    if choice.lr_scheduler is not None:
+        if choice.lr_scheduler not in SCHEDULES:
+            raise InvalidInput(f"Choose one of {', '.join(SCHEDULES)}.", field="lr_scheduler")
+        update["lr_scheduler"] = choice.lr_scheduler
+    if choice.batch_size is not None and choice.batch_size != settings.batch_size:
+        step = settings.batch_size * settings.gradient_accumulation_steps
+        if choice.batch_size < 1 or step % choice.batch_size:
+            raise InvalidInput(f"A batch must divide the {step} sequences of a step.", field="batch_size")
+        update |= {"batch_size": choice.batch_size, "gradient_accumulation_steps": step // choice.batch_size}
+    tier = catalog.tier(choice.tier or configuration.tier)
+    if not tier.offered:
+        raise InvalidInput(f"{tier.name} is not offered. {tier.explanation}", field="tier")
+    return configuration.model_copy(update={"tier": tier.key, "hyperparameters": settings.model_copy(update=update)})
+
+
+def batch_sizes(configuration: Configuration) -> tuple[int, ...]:
+    """Micro-batches that make the same optimizer step, the largest first."""
+    settings = configuration.hyperparameters
+    step = settings.batch_size * settings.gradient_accumulation_steps
+    return tuple(size for size in range(step, 0, -1) if step % size == 0 and size <= max(8, settings.batch_size))
+
+
+def why_no_resume(parent: Job, source: Job | None, configuration: Configuration, total_steps: int) -> str:
+    """Why a try cannot go on from a checkpoint; empty where it can."""
+    if parent.state is not JobState.FAILED:
+        return f"A run that is {parent.state.value} starts over."
+    if source is None:
+        return "No checkpoint was saved, so it starts over."
+    differing = [
+        change.name for change in changes_between(source.configuration, configuration) if change.name in _MUST_STAY
+    ]
+    if _step_size(source.configuration) != _step_size(configuration):
+        differing.append("sequences a step")
+    if differing:
+        return f"Its checkpoint does not fit another {', '.join(differing).replace('_', ' ')}, so it starts over."
+    trained = source.progress.stage(Stage.TRAINING).status == "complete"
+    if trained and changes_between(source.configuration, configuration):
+        return "Its training is complete; with other settings it starts over."
+    if not trained and (source.progress.checkpoint_step or 0) >= total_steps:
+        return f"Its checkpoint is of step {source.progress.checkpoint_step}, beyond the {total_steps} of this try."
+    return ""
+
+
+def _step_size(configuration: Configuration) -> int:
+    settings = configuration.hyperparameters
+    return settings.batch_size * settings.gradient_accumulation_steps
+
+
+def _estimate(
+    tx: Transaction,
+    parent: Job,
+    file: TrainingFile,
+    configuration: Configuration,
+    step: int | None,
+    total_steps: int,
+    now: datetime,
+) -> Estimate:
+    history = team_history(tx, team_id=parent.team_id, now=now)
+    whole = quote_for(history, file=file, configuration=configuration, now=now)
+    if not step:
+        return whole
+    rest = max(0.0, 1 - step / max(1, total_steps))
+    return whole.part(_FIXED_SHARE + (1 - _FIXED_SHARE) * rest)
+
+
+def next_name(name: str, number: int) -> str:
+    """`Elena v1 (Retry #2)`, cut in the name where it would be too long."""
+    ending = f" (Retry #{number})"
+    return _SUFFIX.sub("", name)[: NAME_MAX - len(ending)].rstrip() + ending

@@ -1,0 +1,213 @@
+"""GPU jobs at Modal: the `Compute` port over the deployed app's `train`, by stored call id."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import PurePosixPath
+from typing import Any
+from uuid import UUID
+
+import grpclib
+import modal
+from modal import exception as modal_errors
+
+from functions import catalog
+from functions.errors import InvalidInput, NoCapacity, Unavailable
+from functions.model.catalog import Tier
+from functions.model.job_spec import JobSpec
+from functions.ports import CallState
+from gpu_jobs.job import FAILED, FINISHED, INTERRUPTED, SPEC_UNREADABLE
+from infra.modal.limits import require_known_gpu
+from infra.modal.names import TRAIN, Names, model_folder
+
+log = logging.getLogger(__name__)
+
+# So long before Modal ends a call the job saves itself: a checkpoint of 70B-class adapters takes a minute to write.
+_SAVING_SECONDS = 300
+_MODELS_REMEMBERED_SECONDS = 60.0
+
+_ENDINGS = {
+    FINISHED: "finished",
+    FAILED: "failed",
+    SPEC_UNREADABLE: "the trainer could not read the job's spec; deploy the same version everywhere",
+    INTERRUPTED: "stopped to go on in a new call",
+}
+# Trouble on the way to Modal: the call may be running well, so this says nothing about it.
+_OUR_TROUBLE = (
+    modal_errors.AuthError,
+    modal_errors.ClientClosed,
+    modal_errors.ConnectionError,
+    modal_errors.InternalError,
+    modal_errors.PermissionDeniedError,
+    modal_errors.ServiceError,
+    modal_errors.VersionError,
+    ConnectionError,
+    grpclib.GRPCError,
+    grpclib.exceptions.StreamTerminatedError,
+)
+
+
+class ModalCompute:
+    """The `Compute` port over Modal. Safe to use from several processes: Modal holds all state."""
+
+    provider = "modal"
+
+    def __init__(self, names: Names, *, client: modal.Client | None = None) -> None:
+        self._names = names
+        self._client = client
+        self._models: tuple[float, frozenset[str]] = (0.0, frozenset())
+
+    def launch(self, spec: JobSpec, *, token: str, tier: str) -> str:
+        """Spawn an attempt on the tier's GPU; the call id is there before the attempt does anything.
+
+        Raises:
+            InvalidInput: the tier is not one of Modal's.
+            NoCapacity: Modal takes no more calls now.
+            Unavailable: Modal cannot be reached, or the app is not deployed.
+        """
+        chosen = _modal_tier(tier)
+        timeout = self._names.timeout_seconds
+        spec = spec.model_copy(
+            update={
+                "restarted_by_owner": True,
+                "stop_after_seconds": timeout - min(_SAVING_SECONDS, timeout // 4),
+            }
+        )
+        with _reaching_modal("launch the job", deployed=self._names.app):
+            function = modal.Function.from_name(self._names.app, TRAIN, client=self._client)
+            call = _with_tier(function, chosen, timeout).spawn(spec.model_dump(mode="json"), token)
+        return str(call.object_id)
+
+    def poll(self, call_id: str) -> CallState:
+        """How it stands, without waiting.
+
+        Raises:
+            Unavailable: Modal cannot be reached; nothing is known about the call then.
+        """
+        try:
+            with _reaching_modal("look after the job"):
+                code = modal.FunctionCall.from_id(call_id, client=self._client).get(timeout=0)
+        except Unavailable:
+            raise
+        except modal_errors.OutputExpiredError:
+            return CallState(running=False, note="its result expired: it ended more than seven days ago")
+        except modal_errors.FunctionTimeoutError:
+            return CallState(running=False, note="Modal ended it at its time limit")
+        except TimeoutError:
+            # The builtin one alone means that there is no result yet; the two above are of Modal's own family.
+            return CallState(running=True)
+        except modal_errors.NotFoundError:
+            return CallState(running=False, note="Modal does not know this call")
+        except Exception as error:  # noqa: BLE001 - whatever the call itself raised, or Modal says of its end
+            return CallState(running=False, note=_words(error))
+        return CallState(running=False, exit_code=_exit_code(code), note=_note(code))
+
+    def cancel(self, call_id: str) -> None:
+        """End it and its container; the trainer gets a signal and a few seconds to save where it is.
+
+        Raises:
+            Unavailable: Modal cannot be reached.
+        """
+        try:
+            with _reaching_modal("cancel the job"):
+                modal.FunctionCall.from_id(call_id, client=self._client).cancel(terminate_containers=True)
+        except modal_errors.NotFoundError:
+            log.info("Modal does not know call %s, so there is nothing to cancel.", call_id)
+
+    def work_dir(self, job_id: UUID) -> str:
+        """The job's folder on the runs volume, as its containers see it."""
+        return self._names.work_dir(job_id)
+
+    def model_path(self, base_model: str) -> str | None:
+        """The base model's folder on the models volume; None where it is not there and comes from the hub.
+
+        Raises:
+            Unavailable: Modal cannot be reached, or the app is not deployed.
+        """
+        folder = model_folder(base_model)
+        return str(PurePosixPath(self._names.models) / folder) if folder in self.stored_models() else None
+
+    def deployed_gpus(self) -> list[str]:
+        """The GPUs that the deployed function asks for, the preferred one first.
+
+        Raises:
+            Unavailable: Modal cannot be reached, or the app is not deployed.
+        """
+        with _reaching_modal("look at the app", deployed=self._names.app):
+            function = modal.Function.from_name(self._names.app, TRAIN, client=self._client)
+            return [gpu for gpu, _ in function.info().gpus]
+
+    def stored_models(self) -> frozenset[str]:
+        """Folders on the models volume; what was seen in the last minute is not asked for again.
+
+        Raises:
+            Unavailable: Modal cannot be reached, or the app is not deployed.
+        """
+        seen_at, folders = self._models
+        if seen_at and time.monotonic() - seen_at < _MODELS_REMEMBERED_SECONDS:
+            return folders
+        with _reaching_modal("look at the base models", deployed=self._names.app):
+            volume = modal.Volume.from_name(self._names.models_volume, client=self._client)
+            folders = frozenset(entry.path.strip("/") for entry in volume.listdir("/"))
+        self._models = (time.monotonic(), folders)
+        return folders
+
+
+def _modal_tier(key: str) -> Tier:
+    tier = catalog.tier(key)
+    if tier.provider != ModalCompute.provider or not tier.offered:
+        raise InvalidInput(f"{tier.name} cannot be had at Modal.", where=key, fix="Choose one of Modal's price tiers.")
+    for gpu in (tier.gpu, *tier.fallbacks):
+        require_known_gpu(gpu)
+    return tier
+
+
+def _with_tier(function: Any, tier: Tier, timeout: int) -> Any:
+    """The function with the tier's GPU. A call names one GPU only: fallbacks are had by what is deployed."""
+    deployed = [gpu for gpu, _ in function.info().gpus]
+    if deployed == [tier.gpu.upper(), *map(str.upper, tier.fallbacks)]:
+        return function.with_options(timeout=timeout)
+    return function.with_options(gpu=tier.gpu, timeout=timeout)
+
+
+def _exit_code(code: object) -> int | None:
+    return code if isinstance(code, int) else None
+
+
+def _note(code: object) -> str:
+    return _ENDINGS.get(code, f"exit code {code}") if isinstance(code, int) else f"it gave {code!r:.100}"
+
+
+def _words(error: BaseException) -> str:
+    text = " ".join(str(error).split())[:200]
+    if isinstance(error, modal_errors.RemoteError) and "cancel" in text.lower():
+        return "cancelled at Modal"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+@contextmanager
+def _reaching_modal(what: str, *, deployed: str = "") -> Iterator[None]:
+    """Turn trouble on the way into `Unavailable`. `deployed` names the app that has to be there."""
+    try:
+        yield
+    except modal_errors.AuthError as error:
+        raise Unavailable(
+            f"Modal refused to {what}.", where=str(error)[:200], fix="Set MODAL_TOKEN_ID and MODAL_TOKEN_SECRET anew."
+        ) from error
+    except modal_errors.NotFoundError as error:
+        if not deployed:
+            raise
+        raise Unavailable(
+            f"Modal could not {what}: the app {deployed} is not deployed.",
+            where=str(error)[:200],
+            fix="Run: modal deploy -m infra.modal.app",
+        ) from error
+    except modal_errors.ResourceExhaustedError as error:
+        raise NoCapacity(f"Modal has no room to {what} now: {str(error)[:200]}") from error
+    except _OUR_TROUBLE as error:
+        raise Unavailable(
+            f"Modal could not be reached to {what}.", where=f"{type(error).__name__}: {error}"[:200], fix="Try again."
+        ) from error

@@ -1,0 +1,28 @@
+"""An app whose `train` takes the same input as the project's and does what a test asks, without torch."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import modal
+
+app = modal.App("probe", include_source=False)
+
+
+@app.function(gpu="H100", timeout=3600, retries=modal.Retries(max_retries=2, initial_delay=0.0))
+def train(spec: dict[str, Any], token: str) -> int:
+    """The job's name says what happens."""
+    work_dir = Path(spec["work_dir"])
+    work_dir.mkdir(parents=True, exist_ok=True)
+    with (work_dir / "starts").open("a") as starts:
+        starts.write(f"{token}\n")
+    what, _, argument = str(spec["job_name"]).partition(" ")
+    if what == "sleep":
+        time.sleep(float(argument))
+    if what == "raise":
+        raise OSError("the disk on the moon")
+    if what == "fail-once" and len((work_dir / "starts").read_text().splitlines()) == 1:
+        raise RuntimeError("boom")
+    return int(argument) if what == "end" else 0

@@ -1,0 +1,273 @@
+"""What must be true when all is over, whatever happened on the way. Each gives what is wrong, in words."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from bot.posting import EVENT_TYPE
+from functions.model.money import cost_cents, dollars
+from functions.ports import MODEL_ARTIFACTS
+from tests.recovery.evidence import Evidence, Row
+
+# How soon a lost machine must be noticed.
+NOTICED_WITHIN = timedelta(seconds=30)
+# Failures that faults of this kind may bring about; all others would be blamed on the wrong thing.
+_EXPLAINED = frozenset({"interrupted"})
+_SUMS = "SHA256SUMS"
+
+
+def no_job_is_lost(seen: Evidence) -> Iterator[str]:
+    """Every job that was started is there, and completed in the end."""
+    there = {job["id"]: job for job in seen.jobs}
+    for name, job_id in seen.started.items():
+        if job_id not in there:
+            yield f"{name} was started and is gone"
+        elif there[job_id]["status"] != "completed":
+            failure = (there[job_id]["progress"] or {}).get("failure")
+            yield f"{name} is stuck in {there[job_id]['status']}: {failure}"
+    for job in seen.jobs:
+        if job["id"] not in seen.started.values():
+            yield f"nobody started {job['name']}"
+
+
+def jobs_fail_for_the_reason_they_say(seen: Evidence) -> Iterator[str]:
+    """What happened here is interruption; a job that blamed its file, its settings or nothing at all was wrong."""
+    for event in seen.events:
+        if event["kind"] == "failed" and event["body"]["code"] not in _EXPLAINED:
+            body = event["body"]
+            where = f"job {event['job_id']} attempt {event['attempt']}"
+            yield f"{where} failed: {body['code']}: {body['what']} {body['why']}"
+
+
+def every_event_arrived_once(seen: Evidence) -> Iterator[str]:
+    """What a trainer wrote down is what the service has: numbered from 1 without a gap, nothing else."""
+    stored: dict[tuple[Any, int], list[tuple[int, str]]] = {}
+    for event in seen.events:
+        stored.setdefault((event["job_id"], event["attempt"]), []).append((event["seq"], event["kind"]))
+    for key in stored.keys() | seen.spools.keys():
+        got, said = stored.get(key, []), seen.spools.get(key, [])
+        if [seq for seq, _ in got] != list(range(1, len(got) + 1)):
+            yield f"job {key[0]} attempt {key[1]}: stored events are numbered {[seq for seq, _ in got]}"
+        if got != said:
+            yield f"job {key[0]} attempt {key[1]}: {len(said)} events were written, {len(got)} arrived"
+
+
+def losses_are_those_of_an_uninterrupted_run(seen: Evidence) -> Iterator[str]:
+    """The history has every step once, with the very number that the same run without faults has."""
+    for job in seen.jobs:
+        expected = seen.curves[job["file_name"]]
+        points = seen.of(seen.points, job, "training_job_id")
+        trained = {row["step"]: row["training_loss"] for row in points if row["training_loss"] is not None}
+        held_out = {row["step"]: row["validation_loss"] for row in points if row["validation_loss"] is not None}
+        for what, got, wanted in (("training", trained, expected.training), ("held-out", held_out, expected.held_out)):
+            if got.keys() != wanted.keys():
+                steps = sorted(got.keys() ^ wanted.keys())
+                yield f"{job['name']}: {what} losses of steps {steps} are missing or too many"
+            differing = [step for step in got.keys() & wanted.keys() if got[step] != wanted[step]]
+            if differing:
+                first = min(differing)
+                yield f"{job['name']}: {what} loss at step {first} is {got[first]}, uninterrupted {wanted[first]}"
+
+
+def the_ledger_adds_up(seen: Evidence) -> Iterator[str]:
+    """Nothing stays reserved; what was settled is what was billed; each ending released and settled once."""
+    for job in seen.jobs:
+        entries = seen.of(seen.ledger, job)
+        cents: Counter[str] = Counter()
+        for entry in entries:
+            cents[entry["kind"]] += entry["cents"]
+        if cents["reserve"] + cents["release"]:
+            yield f"{job['name']}: {cents['reserve'] + cents['release']} cents are still reserved"
+        cost = cost_cents(job["billed_seconds"], job["rate_cents_per_hour"])
+        if not cents["settle"] == job["actual_cost_cents"] == cost:
+            recorded = job["actual_cost_cents"]
+            yield f"{job['name']}: settled {cents['settle']}, recorded {recorded}, billed for {cost} cents"
+        kinds = Counter(entry["kind"] for entry in entries)
+        endings = len(_endings(seen, job))
+        # A second ending within the same cent has nothing to settle.
+        if kinds["release"] != endings or not 1 <= kinds["settle"] <= endings or kinds["reserve"] != endings:
+            yield f"{job['name']}: {endings} endings, but {dict(kinds)} entries"
+
+
+def billed_time_is_that_of_the_attempts(seen: Evidence) -> Iterator[str]:
+    """Every attempt has ended, and the job is billed for all of them and for nothing else."""
+    for job in seen.jobs:
+        attempts = seen.of(seen.attempts, job)
+        if [row["attempt"] for row in attempts] != list(range(1, job["attempt"] + 1)):
+            yield f"{job['name']}: attempts {[row['attempt'] for row in attempts]}, the job says {job['attempt']}"
+        open_ones = [row["attempt"] for row in attempts if row["ended_at"] is None]
+        if open_ones:
+            yield f"{job['name']}: attempts {open_ones} never ended"
+            continue
+        seconds = sum((row["ended_at"] - row["launched_at"]).total_seconds() for row in attempts)
+        if abs(seconds - job["billed_seconds"]) > 0.01:
+            yield f"{job['name']}: billed for {job['billed_seconds']:.2f} s, its attempts took {seconds:.2f} s"
+
+
+def each_ending_is_on_record_once(seen: Evidence) -> Iterator[str]:
+    """The audit log has one completion a job, and a retry after every failure."""
+    for job in seen.jobs:
+        counted = Counter(row["action"] for row in seen.audit if row["target"] == str(job["id"]))
+        once = counted["job.started"] == counted["job.completed"] == 1
+        if not once or counted["job.failed"] != counted["job.retried"] or counted["job.cancelled"]:
+            yield f"{job['name']}: {dict(counted)}"
+
+
+def each_job_has_one_card(seen: Evidence) -> Iterator[str]:
+    """One message at the top of the channel a job, where the database says that it is, and it tells how it ended."""
+    tops = [message for message in seen.messages if message.get("thread_ts", message["ts"]) == message["ts"]]
+    of_job = {row["id"]: row["job_id"] for row in seen.outbox}
+    for job in seen.jobs:
+        cards = [message for message in tops if of_job.get(_posted_as(message, "card")) == job["id"]]
+        known = [row["ts"] for row in seen.of(seen.cards, job)]
+        if [card["ts"] for card in cards] != known or len(known) != 1:
+            yield f"{job['name']}: {len(cards)} cards in the channel, the database knows {known}"
+            continue
+        text = cards[0]["text"]
+        if not text.startswith(f"{job['name']}: completed") or dollars(job["actual_cost_cents"]) not in text:
+            yield f"{job['name']}: its card says {text!r}, it cost {dollars(job['actual_cost_cents'])}"
+
+
+def each_milestone_was_told_once(seen: Evidence) -> Iterator[str]:
+    """One message a row of the outbox, below its job's card, in order; no row is left; no message has no row."""
+    told = Counter(number for message in seen.messages if (number := _posted_as(message, "milestone")) is not None)
+    by_id = {row["id"]: row for row in seen.outbox}
+    for number in told.keys() - by_id.keys():
+        yield f"message {number} stands in the channel and is not in the outbox"
+    for row in seen.outbox:
+        if row["status"] != "sent":
+            yield f"message {row['id']} ({row['notice']}) of job {row['job_id']} is {row['status']}: {row['error']}"
+        elif row["notice"] != "card" and told[row["id"]] != 1:
+            yield f"message {row['id']} ({row['notice']}) of job {row['job_id']} was posted {told[row['id']]} times"
+    unknown = [m["text"] for m in seen.messages if m.get("bot_id") and "ephemeral_for" not in m and _payload(m) is None]
+    if unknown:
+        yield f"messages that no outbox row accounts for: {unknown}"
+    for card in seen.cards:
+        thread = [m for m in seen.messages if m.get("thread_ts") == card["ts"] and m["ts"] != card["ts"]]
+        rows = [number for message in thread if (number := _posted_as(message, "milestone")) is not None]
+        if any(by_id[number]["job_id"] != card["job_id"] for number in rows if number in by_id):
+            yield f"a milestone of another job stands below the card of {card['job_id']}"
+        if rows != sorted(rows):
+            yield f"the thread of job {card['job_id']} is out of order: {rows}"
+
+
+def nothing_worth_telling_was_left_untold(seen: Evidence) -> Iterator[str]:
+    """Start, held-out measurements, each interruption, each recovery and each ending have their milestone."""
+    for job in seen.jobs:
+        told = Counter(row["notice"] for row in seen.of(seen.outbox, job))
+        endings = Counter(action for action in _endings(seen, job))
+        wanted = {
+            "started": 1,
+            "held_out": len([step for step in seen.curves[job["file_name"]].held_out if step]),
+            "interrupted": len(job["progress"]["interruptions"]),
+            "recovered": len([loss for loss in job["progress"]["interruptions"] if loss["resumed_at"]]),
+            "completed": endings["job.completed"],
+            "failed": endings["job.failed"],
+        }
+        got = {notice: told[notice] for notice in wanted}
+        if got != wanted:
+            yield f"{job['name']}: milestones {got}, wanted {wanted}"
+
+
+def every_stage_was_told_to_its_end(seen: Evidence) -> Iterator[str]:
+    """A finished run has no stage that looks as if it were still to come, or still going on."""
+    for job in seen.jobs:
+        stages = {item["stage"]: item["status"] for item in job["progress"]["stages"]}
+        if job["status"] == "completed" and set(stages.values()) != {"complete"}:
+            yield f"{job['name']}: {stages}"
+
+
+def no_process_is_left(seen: Evidence) -> Iterator[str]:
+    """No trainer outlives its job."""
+    for process in seen.processes:
+        yield f"still running: {process}"
+
+
+def no_file_is_half(seen: Evidence) -> Iterator[str]:
+    """Nothing staged is left, no checkpoints of what is done; every archive is whole, as are the files in it."""
+    for path in seen.leftovers:
+        yield f"left behind: {path}"
+    for job in seen.jobs:
+        rows = seen.of(seen.artifacts, job)
+        if len(rows) != 1:
+            yield f"{job['name']}: {len(rows)} artifacts"
+        for row in rows:
+            yield from (
+                f"{job['name']}: {wrong}" for wrong in _archive(seen.buckets / MODEL_ARTIFACTS / row["path"], row)
+            )
+
+
+def lost_trainers_were_noticed_in_time(seen: Evidence) -> Iterator[str]:
+    """A trainer that was killed without a word is an interruption within thirty seconds, or its job had ended."""
+    jobs = {str(job["id"]): job for job in seen.jobs}
+    for at, job_id, attempt in seen.lost_trainers:
+        row = next((r for r in seen.of(seen.attempts, jobs[job_id]) if r["attempt"] == attempt), None)
+        if row is None or row["ended_at"] is None:
+            yield f"job {job_id} attempt {attempt}: its killed trainer was never noticed"
+            continue
+        late = row["ended_at"] - datetime.fromtimestamp(at, UTC)
+        if late > NOTICED_WITHIN:
+            yield f"job {job_id} attempt {attempt}: its killed trainer was noticed after {late.total_seconds():.0f} s"
+
+
+INVARIANTS: tuple[Callable[[Evidence], Iterator[str]], ...] = (
+    no_job_is_lost,
+    jobs_fail_for_the_reason_they_say,
+    every_event_arrived_once,
+    losses_are_those_of_an_uninterrupted_run,
+    the_ledger_adds_up,
+    billed_time_is_that_of_the_attempts,
+    each_ending_is_on_record_once,
+    each_job_has_one_card,
+    each_milestone_was_told_once,
+    nothing_worth_telling_was_left_untold,
+    every_stage_was_told_to_its_end,
+    no_process_is_left,
+    no_file_is_half,
+    lost_trainers_were_noticed_in_time,
+)
+
+
+def violations(seen: Evidence) -> dict[str, list[str]]:
+    """What is wrong, by invariant; empty where all is well."""
+    found = {check.__name__: list(check(seen)) for check in INVARIANTS}
+    return {name: wrong for name, wrong in found.items() if wrong}
+
+
+def _endings(seen: Evidence, job: Row) -> list[str]:
+    ends = ("job.completed", "job.failed", "job.cancelled")
+    return [row["action"] for row in seen.audit if row["target"] == str(job["id"]) and row["action"] in ends]
+
+
+def _payload(message: Row) -> str | None:
+    metadata = message.get("metadata") or {}
+    if metadata.get("event_type") != EVENT_TYPE:
+        return None
+    return str(metadata["event_payload"]["id"])
+
+
+def _posted_as(message: Row, part: str) -> int | None:
+    """The outbox row that a message was posted for, if it was posted as this part of it."""
+    number, _, posted = (_payload(message) or "").partition(":")
+    return int(number) if posted == part else None
+
+
+def _archive(path: Path, row: Row) -> Iterator[str]:
+    data = path.read_bytes() if path.is_file() else b""
+    if len(data) != row["size_bytes"] or hashlib.sha256(data).hexdigest() != row["sha256"]:
+        yield f"{path.name} is not what was recorded"
+        return
+    with zipfile.ZipFile(path) as archive:
+        broken = archive.testzip()
+        if broken:
+            yield f"{path.name}: {broken} is broken"
+        sums = dict(line.split(maxsplit=1)[::-1] for line in archive.read(_SUMS).decode().splitlines())
+        for name in set(archive.namelist()) - {_SUMS}:
+            if sums.get(name) != hashlib.sha256(archive.read(name)).hexdigest():
+                yield f"{path.name}: {name} does not match {_SUMS}"

@@ -1,0 +1,230 @@
+"""The invariants see what they are there to see: each is broken once on purpose, in otherwise healthy evidence."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from bot.posting import EVENT_TYPE
+from functions.ports import MODEL_ARTIFACTS
+from tests.recovery.evidence import Evidence
+from tests.recovery.invariants import INVARIANTS, violations
+from tests.recovery.reference import Curve
+
+JOB = UUID(int=7)
+BEGAN = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+
+
+def _message(number: int, part: str, ts: str, text: str, **more: str) -> dict[str, Any]:
+    metadata = {"event_type": EVENT_TYPE, "event_payload": {"id": f"{number}:{part}"}}
+    return {"ts": ts, "bot_id": "B", "text": text, "metadata": metadata, **more}
+
+
+def _healthy(folder: Path) -> Evidence:
+    """One job of an hour at a dollar, with one measurement, that nothing happened to."""
+    path = folder / MODEL_ARTIFACTS / "a.zip"
+    path.parent.mkdir(parents=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("README", "hello")
+        archive.writestr("SHA256SUMS", f"{hashlib.sha256(b'hello').hexdigest()}  README\n")
+    data = path.read_bytes()
+    ended = BEGAN + timedelta(hours=1)
+    notices = ["card", "started", "held_out", "completed"]
+    return Evidence(
+        started={"A run": JOB},
+        jobs=[
+            {
+                "id": JOB,
+                "name": "A run",
+                "status": "completed",
+                "file_name": "f",
+                "attempt": 1,
+                "progress": {"interruptions": [], "stages": [{"stage": "training", "status": "complete"}]},
+                "billed_seconds": 3600.0,
+                "rate_cents_per_hour": 100,
+                "actual_cost_cents": 100,
+            }
+        ],
+        attempts=[{"job_id": JOB, "attempt": 1, "launched_at": BEGAN, "ended_at": ended}],
+        events=[
+            {"job_id": JOB, "attempt": 1, "seq": seq, "kind": kind, "body": {"code": "unknown", "what": "", "why": ""}}
+            for seq, kind in ((1, "metrics"), (2, "held_out"), (3, "finished"))
+        ],
+        points=[{"training_job_id": JOB, "step": 1, "training_loss": 2.5, "validation_loss": 2.0}],
+        ledger=[
+            {"job_id": JOB, "kind": kind, "cents": cents}
+            for kind, cents in (("reserve", 200), ("release", -200), ("settle", 100))
+        ],
+        outbox=[
+            {"id": number, "job_id": JOB, "notice": notice, "status": "sent", "error": None}
+            for number, notice in enumerate(notices, 1)
+        ],
+        cards=[{"job_id": JOB, "ts": "1.0"}],
+        audit=[{"target": str(JOB), "action": f"job.{action}"} for action in ("started", "completed")],
+        artifacts=[
+            {"job_id": JOB, "path": "a.zip", "size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        ],
+        messages=[
+            _message(1, "card", "1.0", "A run: completed, $1.00"),
+            *(_message(number, "milestone", f"{number}.0", "told", thread_ts="1.0") for number in (2, 3, 4)),
+        ],
+        spools={(JOB, 1): [(1, "metrics"), (2, "held_out"), (3, "finished")]},
+        curves={"f": Curve({1: 2.5}, {1: 2.0})},
+        buckets=folder,
+        leftovers=[],
+        processes=[],
+        lost_trainers=[((ended - timedelta(seconds=29)).timestamp(), str(JOB), 1)],
+    )
+
+
+def _lose_the_job(seen: Evidence) -> None:
+    seen.started["Another"] = UUID(int=8)
+
+
+def _leave_it_running(seen: Evidence) -> None:
+    seen.jobs[0]["status"] = "training"
+
+
+def _blame_something_else(seen: Evidence) -> None:
+    seen.events[2]["kind"] = "failed"
+    seen.spools[JOB, 1][2] = (3, "failed")
+
+
+def _lose_an_event(seen: Evidence) -> None:
+    del seen.events[1]
+
+
+def _leave_one_undelivered(seen: Evidence) -> None:
+    seen.spools[JOB, 1].append((4, "log"))
+
+
+def _train_a_little_differently(seen: Evidence) -> None:
+    seen.points[0]["training_loss"] += 1e-12
+
+
+def _miss_a_step(seen: Evidence) -> None:
+    seen.curves["f"].training[2] = 2.4
+
+
+def _charge_twice(seen: Evidence) -> None:
+    seen.ledger.append(seen.ledger[2])
+
+
+def _keep_some_reserved(seen: Evidence) -> None:
+    seen.ledger[1]["cents"] = -150
+
+
+def _bill_for_more(seen: Evidence) -> None:
+    seen.attempts[0]["launched_at"] += timedelta(seconds=1)
+
+
+def _never_end_the_attempt(seen: Evidence) -> None:
+    seen.attempts[0]["ended_at"] = None
+
+
+def _end_twice(seen: Evidence) -> None:
+    seen.audit.append(seen.audit[1])
+
+
+def _post_two_cards(seen: Evidence) -> None:
+    seen.messages.append(_message(1, "card", "9.0", "A run: completed, $1.00"))
+
+
+def _leave_the_card_behind(seen: Evidence) -> None:
+    seen.messages[0]["text"] = "A run: finalizing, 95 %"
+
+
+def _tell_twice(seen: Evidence) -> None:
+    seen.messages.append(_message(2, "milestone", "9.0", "told", thread_ts="1.0"))
+
+
+def _tell_nothing(seen: Evidence) -> None:
+    del seen.messages[2]
+
+
+def _tell_out_of_order(seen: Evidence) -> None:
+    seen.messages[1], seen.messages[2] = seen.messages[2], seen.messages[1]
+
+
+def _leave_a_message_waiting(seen: Evidence) -> None:
+    seen.outbox[3]["status"] = "pending"
+
+
+def _say_something_unasked(seen: Evidence) -> None:
+    seen.messages.append({"ts": "9.0", "bot_id": "B", "text": "hello"})
+
+
+def _never_think_of_telling(seen: Evidence) -> None:
+    seen.curves["f"].held_out[2] = 1.9
+    seen.points.append({"training_job_id": JOB, "step": 2, "training_loss": None, "validation_loss": 1.9})
+
+
+def _leave_a_stage_open(seen: Evidence) -> None:
+    seen.jobs[0]["progress"]["stages"][0]["status"] = "pending"
+
+
+def _leave_a_process(seen: Evidence) -> None:
+    seen.processes.append("123 python -m gpu_jobs")
+
+
+def _leave_a_half_file(seen: Evidence) -> None:
+    seen.leftovers.append("runs/x/checkpoints")
+
+
+def _cut_the_archive(seen: Evidence) -> None:
+    path = seen.buckets / MODEL_ARTIFACTS / "a.zip"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def _notice_too_late(seen: Evidence) -> None:
+    at, job, attempt = seen.lost_trainers[0]
+    seen.lost_trainers[0] = (at - 2, job, attempt)
+
+
+@pytest.mark.parametrize(
+    ("harm", "noticed_by"),
+    [
+        (_lose_the_job, "no_job_is_lost"),
+        (_leave_it_running, "no_job_is_lost"),
+        (_blame_something_else, "jobs_fail_for_the_reason_they_say"),
+        (_lose_an_event, "every_event_arrived_once"),
+        (_leave_one_undelivered, "every_event_arrived_once"),
+        (_train_a_little_differently, "losses_are_those_of_an_uninterrupted_run"),
+        (_miss_a_step, "losses_are_those_of_an_uninterrupted_run"),
+        (_charge_twice, "the_ledger_adds_up"),
+        (_keep_some_reserved, "the_ledger_adds_up"),
+        (_bill_for_more, "billed_time_is_that_of_the_attempts"),
+        (_never_end_the_attempt, "billed_time_is_that_of_the_attempts"),
+        (_end_twice, "each_ending_is_on_record_once"),
+        (_post_two_cards, "each_job_has_one_card"),
+        (_leave_the_card_behind, "each_job_has_one_card"),
+        (_tell_twice, "each_milestone_was_told_once"),
+        (_tell_nothing, "each_milestone_was_told_once"),
+        (_tell_out_of_order, "each_milestone_was_told_once"),
+        (_leave_a_message_waiting, "each_milestone_was_told_once"),
+        (_say_something_unasked, "each_milestone_was_told_once"),
+        (_never_think_of_telling, "nothing_worth_telling_was_left_untold"),
+        (_leave_a_stage_open, "every_stage_was_told_to_its_end"),
+        (_leave_a_process, "no_process_is_left"),
+        (_leave_a_half_file, "no_file_is_half"),
+        (_cut_the_archive, "no_file_is_half"),
+        (_notice_too_late, "lost_trainers_were_noticed_in_time"),
+    ],
+)
+def test_an_invariant_sees_what_is_wrong(harm: Callable[[Evidence], None], noticed_by: str, tmp_path: Path) -> None:
+    seen = _healthy(tmp_path)
+    assert violations(seen) == {}
+    harm(seen)
+    assert noticed_by in violations(seen)
+
+
+def test_every_invariant_is_broken_once_here() -> None:
+    marks = test_an_invariant_sees_what_is_wrong.pytestmark  # type: ignore[attr-defined]
+    assert {name for _, name in marks[0].args[1]} == {check.__name__ for check in INVARIANTS}

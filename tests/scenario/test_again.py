@@ -1,0 +1,224 @@
+"""A run is tried again: as it was, from its checkpoint with other settings, or with a suggested fix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from blocks.again import (
+    ACTION_AGAIN,
+    ACTION_BATCH,
+    ACTION_EPOCHS,
+    ACTION_HOW,
+    AGAIN_CALLBACK,
+    AGAIN_STARTED_CALLBACK,
+)
+from blocks.failure import ACTION_RETRY_FIX
+from functions.again import again_view, batch_sizes, changed, next_name, start_again, why_no_resume
+from functions.errors import Conflict, InvalidInput, NotEligible
+from functions.lifecycle import cancel_job
+from functions.model.again import AgainChoice
+from functions.model.events import Failed, Resumed
+from functions.model.job import Job
+from functions.model.states import JobState
+from infra.postgres.database import PostgresDatabase
+from tests.scenario.house import ELENA, LIMITS, TEAM, job_of, say
+from tests.scenario.paper import ENDED, TRAINED
+from tests.scenario.stage import Stage, staged, words
+from tests.scenario.test_jobs_live import Stand
+
+FAILED = Failed(code="nan_loss", what="The loss is not a number any more.", step=10)
+
+
+@pytest.fixture
+def stand(db: PostgresDatabase, tmp_path: Path, demo_file: Path) -> Stand:
+    return Stand(db, tmp_path, demo_file)
+
+
+def failed(stand: Stand) -> Job:
+    stand.reconciler.step()
+    say(stand.db, stand.clock, stand.job, *TRAINED, FAILED)
+    assert stand.job.state is JobState.FAILED
+    return stand.job
+
+
+def again(stand: Stand, **given: object) -> Job:
+    choice = AgainChoice.model_validate({"job_id": stand.id, **given})
+    return start_again(
+        stand.db,
+        stand.files,
+        clock=stand.clock,
+        person=ELENA,
+        choice=choice,
+        request_key=str(uuid4()),
+        limits=LIMITS,
+    )
+
+
+def test_as_it_was_makes_a_linked_job_that_is_counted(stand: Stand) -> None:
+    first = failed(stand)
+    second = again(stand, how="restart")
+    assert second.name == "A run (Retry #1)"
+    assert second.configuration == first.configuration
+    assert second.lineage is not None
+    assert (second.lineage.parent_id, second.lineage.kind, second.lineage.retry_number) == (first.id, "retry", 1)
+    assert second.estimate.cents_high == first.estimate.cents_high
+    assert stand.sums()[1] == second.estimate.cents_high
+    stand.reconciler.step()
+    assert stand.compute.launched[-1].job_id == second.id
+    assert stand.compute.launched[-1].resume_from is None
+    stand.id = second.id
+    say(stand.db, stand.clock, stand.job, *TRAINED, FAILED)
+    assert again(stand, how="restart").name == "A run (Retry #2)"
+
+
+def test_with_more_epochs_it_goes_on_from_the_checkpoint_as_a_linked_job(stand: Stand) -> None:
+    first = failed(stand)
+    with stand.db.transaction() as tx:
+        view = again_view(
+            tx, stand.files, team_id=TEAM, choice=AgainChoice(job_id=stand.id, epochs=3), now=stand.clock()
+        )
+    assert (view.resume_step, view.no_resume, view.resumes) == (5, "", True)
+    assert [(change.name, change.before, change.after) for change in view.changes] == [("epochs", 2, 3)]
+    second = again(stand, how="resume", epochs=3)
+    assert second.lineage is not None
+    assert (second.lineage.kind, second.lineage.resume_step) == ("resume", 5)
+    assert second.estimate.cents_high < first.estimate.cents_high * 2
+    stand.reconciler.step()
+    spec = stand.compute.launched[-1]
+    assert spec.resume_from is not None
+    assert spec.resume_from.work_dir == stand.compute.work_dir(first.id)
+    assert spec.resume_from.hyperparameters == first.configuration.hyperparameters
+    with stand.db.transaction() as tx:
+        assert [point.step for point in tx.jobs.points(second.id, 10)] == [5]
+    # It fails before it has a checkpoint of its own: the next try goes on from the first job's.
+    stand.id = second.id
+    say(stand.db, stand.clock, stand.job, *TRAINED[:2], Resumed(step=5), FAILED)
+    third = again(stand, how="resume", epochs=4)
+    stand.reconciler.step()
+    assert stand.compute.launched[-1].job_id == third.id
+    assert stand.compute.launched[-1].resume_from == spec.resume_from
+    stand.id = third.id
+    say(stand.db, stand.clock, stand.job, *TRAINED[:6], Resumed(step=5), *ENDED)
+    assert stand.job.state is JobState.COMPLETED
+    with stand.db.transaction() as tx:
+        record = tx.jobs.retry_record(TEAM)
+        assert tx.history.finished_runs(TEAM, 10) == []  # a part of a run teaches nothing about whole ones
+    assert (record.completed, record.ended) == (1, 2)
+
+
+def test_nothing_changed_takes_the_very_job_up_again(stand: Stand) -> None:
+    first = failed(stand)
+    same = again(stand, how="resume")
+    assert (same.id, same.state) == (first.id, JobState.RECOVERING)
+
+
+def test_what_a_checkpoint_does_not_fit_starts_over_and_says_why(stand: Stand) -> None:
+    first = failed(stand)
+    deeper = first.configuration.hyperparameters.model_copy(update={"rank": 64})
+    other = first.configuration.model_copy(update={"hyperparameters": deeper})
+    assert why_no_resume(first, first, other, 100) == "Its checkpoint does not fit another rank, so it starts over."
+
+
+def test_batches_keep_the_step_and_only_those(stand: Stand) -> None:
+    configuration = failed(stand).configuration
+    settings = configuration.hyperparameters
+    whole = settings.batch_size * settings.gradient_accumulation_steps
+    for size in batch_sizes(configuration):
+        chosen = changed(configuration, AgainChoice(job_id=stand.id, batch_size=size), None).hyperparameters
+        assert chosen.batch_size * chosen.gradient_accumulation_steps == whole
+    with pytest.raises(InvalidInput, match="must divide"):
+        changed(configuration, AgainChoice(job_id=stand.id, batch_size=whole + 1), None)
+    with pytest.raises(InvalidInput, match="1 to 50"):
+        changed(configuration, AgainChoice(job_id=stand.id, epochs=51), None)
+    with pytest.raises(InvalidInput, match="not offered"):
+        changed(configuration, AgainChoice(job_id=stand.id, tier="modal-h100-on-demand"), None)
+
+
+def test_what_may_not_be_tried_again(stand: Stand) -> None:
+    with pytest.raises(Conflict, match="has not ended: it is queued"):
+        again(stand, how="restart")
+    failed(stand)
+    again(stand, how="restart")
+    with pytest.raises(NotEligible):  # the retry is active on the file
+        again(stand, how="restart")
+
+
+def test_a_cancelled_run_can_only_start_over(stand: Stand) -> None:
+    stand.reconciler.step()
+    say(stand.db, stand.clock, stand.job, *TRAINED)
+    cancel_job(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id, reason="Testing")
+    stand.reconciler.step()
+    made = again(stand, how="resume")
+    assert made.lineage is not None
+    assert made.lineage.kind == "retry"
+
+
+def test_names_stay_within_what_a_name_may_be() -> None:
+    assert next_name("n" * 100, 12) == "n" * 88 + " (Retry #12)"
+    assert next_name("Elena v1 (Retry #1)", 2) == "Elena v1 (Retry #2)"
+
+
+@pytest.fixture
+def stage(db: PostgresDatabase, tmp_path: Path, demo_file: Path) -> Iterator[Stage]:
+    with staged(db, tmp_path) as stage:
+        stage.add_demo_file(demo_file)
+        stage.start()
+        stage.reconciler.step()
+        stage.tell(*TRAINED, FAILED)
+        stage.post()
+        yield stage
+
+
+def test_the_window_shows_the_rest_and_every_change(stage: Stage) -> None:
+    first = stage.job()
+    stage.elena.click(stage.card(), ACTION_AGAIN)
+    form = stage.elena.wait_view(AGAIN_CALLBACK)
+    said = words(form)
+    assert "The loss is not a number any more." in said
+    assert "Go on from step 5" in said
+    assert "Nothing is changed" in said
+    stage.elena.fill(form, {ACTION_EPOCHS: "3"})
+    form = stage.elena.wait_view(AGAIN_CALLBACK, when=lambda view: "Epochs 2 → 3" in words(view))
+    assert "(Retry #1)" in words(form)
+    assert "*The rest*" in words(form)
+    stage.elena.fill(form, {ACTION_HOW: "restart"})
+    form = stage.elena.wait_view(AGAIN_CALLBACK, when=lambda view: "*The whole run*" in words(view))
+    assert stage.elena.submit(form, {}) == {"ok": True}
+    assert "has a card of its own" in words(stage.elena.wait_view(AGAIN_STARTED_CALLBACK))
+    made = stage.job()
+    assert made.lineage is not None
+    assert (made.lineage.parent_id, made.configuration.hyperparameters.epochs) == (first.id, 3)
+    assert stage.elena.submit(form, {}) is not None
+    assert stage.jobs() == 2
+
+
+def test_a_suggestion_opens_with_its_changes_and_its_record_is_kept(stage: Stage) -> None:
+    stage.elena.click(stage.card(), ACTION_RETRY_FIX)
+    form = stage.elena.wait_view(AGAIN_CALLBACK)
+    assert "Learning rate" in words(form)
+    assert " → " in words(form)
+    assert stage.elena.submit(form, {}) == {"ok": True}
+    stage.elena.wait_view(AGAIN_STARTED_CALLBACK)
+    first, made = stage.job().lineage, stage.job()
+    assert first is not None
+    before = job_of(stage.db, first.parent_id).configuration.hyperparameters.learning_rate
+    assert made.configuration.hyperparameters.learning_rate < before
+    stage.reconciler.step()
+    stage.tell(*TRAINED, *ENDED)
+    with stage.db.transaction() as tx:
+        records = tx.failures.suggestion_records(TEAM, "nan_loss")
+    assert [(record.tried, record.worked) for record in records.values()] == [(1, 1)]
+
+
+def test_batches_can_be_chosen(stage: Stage) -> None:
+    stage.elena.click(stage.card(), ACTION_AGAIN)
+    form = stage.elena.wait_view(AGAIN_CALLBACK)
+    stage.elena.fill(form, {ACTION_BATCH: "1"})
+    form = stage.elena.wait_view(AGAIN_CALLBACK, when=lambda view: "→ 1" in words(view))
+    assert stage.elena.submit(form, {}) == {"ok": True}
+    stage.elena.wait_view(AGAIN_STARTED_CALLBACK)
+    assert stage.job().configuration.hyperparameters.batch_size == 1

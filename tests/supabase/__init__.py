@@ -1,0 +1,1 @@
+"""Supabase: Storage through its client, roles, the pooler, backup and restore."""
