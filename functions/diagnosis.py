@@ -43,10 +43,14 @@ def memory_needs(file: TrainingFile | None, *, machine_bytes: int | None) -> Nee
     def need(configuration: Configuration) -> MemoryNeed:
         settings, tier = configuration.hyperparameters, catalog.tier(configuration.tier)
         longest = file.stats.tokens.longest if file and file.stats.tokens else settings.max_length
-        available = tier.memory_bytes if tier.memory_bytes is not None else machine_bytes
-        return need_of_settings(
-            catalog.base_model(configuration.base_model), settings, longest=longest, available=available
+        needed = need_of_settings(
+            catalog.base_model(configuration.base_model),
+            settings,
+            longest=longest,
+            available=tier.memory_bytes,
+            engine=configuration.engine,
         )
+        return needed if tier.memory_bytes is not None else needed.model_copy(update={"available": machine_bytes})
 
     return need
 
@@ -127,8 +131,10 @@ def _memory_words(case: _Case, need: MemoryNeed) -> str:
         words = f"This run needs about {gigabytes(need.total)}; {room}."
     longest = case.file.stats.tokens.longest if case.file and case.file.stats.tokens else settings.max_length
     length = min(longest, settings.max_length)
+    # Without a card conversations go through one by one, whatever the batch.
+    at_once = f"batch {settings.batch_size} at" if tier.memory_bytes is not None else "a conversation of"
     parts = {
-        f"batch {settings.batch_size} at {length:,} tokens": need.activations,
+        f"{at_once} {length:,} tokens": need.activations,
         "the base model's weights": need.weights,
         f"rank {settings.rank} with its optimizer": need.adapters + need.optimizer,
         "the words it chooses from": need.logits,

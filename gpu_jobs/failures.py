@@ -8,6 +8,7 @@ import resource
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from functions.errors import BrightRunError
 from functions.memory import in_parts
@@ -26,6 +27,9 @@ _OUT_OF_MEMORY_WORDS = (
     "Cannot allocate memory",
     "bad_alloc",
 )
+# oneDNN says no more than this where it cannot have its scratch memory, but for other reasons too.
+_PERHAPS_OUT_OF_MEMORY = "could not create a primitive"
+_SHORT_SHARE = 0.9
 
 
 class JobFailed(BrightRunError):
@@ -108,8 +112,22 @@ def is_out_of_memory(error: BaseException) -> bool:
         or isinstance(cause, MemoryError)
         or (isinstance(cause, OSError) and cause.errno == errno.ENOMEM)
         or any(words in str(cause) for words in _OUT_OF_MEMORY_WORDS)
+        or (_PERHAPS_OUT_OF_MEMORY in str(cause) and _memory_is_short())
         for cause in _causes(error)
     )
+
+
+def _memory_is_short() -> bool:
+    """Whether nine tenths are taken: of the machine's memory, or of the address space that this process may have."""
+    try:
+        lines = Path("/proc/meminfo").read_text("utf-8").splitlines()
+        held = int(Path("/proc/self/statm").read_text("utf-8").split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return False
+    sizes = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    limited = limit != resource.RLIM_INFINITY and held > _SHORT_SHARE * limit
+    return limited or sizes.get("MemAvailable", 1) < (1 - _SHORT_SHARE) * sizes.get("MemTotal", 1)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -165,14 +183,19 @@ def out_of_memory(spec: JobSpec, *, why: str, memory: MemoryNeed | None = None) 
 
 
 def disk_full(spec: JobSpec, error: BaseException, *, needed: int | None = None) -> JobFailed:
-    """No room to write; says how much is free where the job keeps its files, and how many bytes are needed."""
-    room = shutil.disk_usage(spec.work_dir)
-    wanted = f"{_megabytes(needed)} are needed, " if needed is not None else ""
-    free = f"{wanted}{_megabytes(room.free)} of {_megabytes(room.total)} are free where the run keeps its files"
+    """No room to write; says how much is free where the job keeps its files, and how many bytes are needed.
+
+    A quota or a limit on the size of files is not told by what is free, so nothing is said of that then.
+    """
+    work_dir, said = Path(spec.work_dir), _disk_words(error)
+    room = min(map(shutil.disk_usage, [work_dir, *filter(Path.is_dir, work_dir.iterdir())]), key=lambda disk: disk.free)
+    figures = [f"{_megabytes(needed)} are needed"] if needed is not None else []
+    if needed is not None or said == os.strerror(errno.ENOSPC):
+        figures.append(f"{_megabytes(room.free)} of {_megabytes(room.total)} are free where the run keeps its files")
     return JobFailed(
         FailureCode.DISK_FULL,
         "The disk is full. What was trained so far is kept.",
-        why=f"{free} ({_disk_words(error)}).",
+        why=f"{', '.join([*figures, said or 'writing failed'])}.",
         fixes=("Free some space and start the job again; only what is missing is done.", "Keep fewer checkpoints."),
     )
 

@@ -29,6 +29,8 @@ from tests.scenario.house import TEAM, SetClock, job_of, start
 from tests.scenario.house import add_demo_file as add_file
 from tests.scenario.stage import CHANNEL, SECRET, SIGNING_SECRET, staged
 from tests.serving import served
+from tests.supabase.conftest import Project, project  # noqa: F401 - a fixture
+from tests.supabase.storage_server import SERVICE_KEY
 
 DAY = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -140,10 +142,19 @@ def test_the_services_containers_answer_and_keep_things_going(
     database_url: str,
     tmp_path: Path,
     demo_file: Path,
+    project: Project,  # noqa: F811 - the fixture of that name
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with staged(db, tmp_path) as stage:
-        _configure(cloud, monkeypatch, tmp_path, DATABASE_URL=database_url, SLACK_API_URL=f"{stage.workspace.api_url}/")
+    with staged(db, tmp_path, files=project.files) as stage:
+        _configure(
+            cloud,
+            monkeypatch,
+            tmp_path,
+            DATABASE_URL=database_url,
+            SLACK_API_URL=f"{stage.workspace.api_url}/",
+            SUPABASE_URL=project.url,
+            SUPABASE_SERVICE_KEY=SERVICE_KEY,
+        )
         clock = SetClock()
         job = start(db, stage.files, add_file(db, stage.files, demo_file, clock), clock, tier="local")
         with db.transaction() as tx:

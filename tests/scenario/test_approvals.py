@@ -47,6 +47,7 @@ from tests.scenario.test_lifecycle import more_files
 
 MARCUS = Person(team_id=TEAM, user_id="U0MARCUS", role=Role.MANAGER)
 ADA = Person(team_id=TEAM, user_id="U0ADA", role=Role.ADMIN)
+EMERGENCY = "Nobody else is awake and the client's demo begins in an hour."
 WHY = "The client sees it on Friday."
 
 
@@ -71,6 +72,7 @@ class Desk(Stand):
         return Asked(kind=ApprovalKind.OVER_BUDGET_START, choice=choice, request_key="form-1", channel_id="C0TRAINING")
 
     def ask(self, person: Person = ELENA, asked: Asked | None = None) -> Approval:
+        self.clock.forward(seconds=1)
         draft = approvals.open_request(
             self.db,
             self.files,
@@ -153,9 +155,7 @@ def test_nobody_decides_their_own_request_not_even_an_admin(desk: Desk) -> None:
     own = desk.ask(ADA, Asked(kind=ApprovalKind.LIMIT_INCREASE, limit_cents=90_000_00))
     with pytest.raises(InvalidInput, match="at least 50"):
         desk.decide(own.id, ADA, break_glass=True, note="short")
-    broken = desk.decide(
-        own.id, ADA, break_glass=True, note="Nobody else is awake and the client's demo begins in an hour."
-    )
+    broken = desk.decide(own.id, ADA, break_glass=True, note=EMERGENCY)
     assert broken.note.startswith("Break-glass: ")
     assert desk.history(own.id) == ["drafted", "asked", "break_glass approved"]
     with desk.db.transaction() as tx:

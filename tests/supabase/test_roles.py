@@ -78,7 +78,7 @@ def test_a_lost_job_is_recovered_given_up_and_retried_with_three_logins(stage: S
     assert stage.job().state is JobState.FAILED
     stage.post()
     card = stage.card()
-    assert "Interrupted 4 times" in words(card)
+    assert "It was lost 4 times" in words(card)
     stage.elena.click(card, ACTION_RETRY)
     stage.elena.wait_message(CHANNEL, lambda m: "goes on from its last checkpoint" in m["text"])
     assert stage.job().state is JobState.RECOVERING
