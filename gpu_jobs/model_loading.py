@@ -38,7 +38,7 @@ def load_base_model(spec: JobSpec, device: Device) -> Any:
     memory to spare the quantised weights are expanded once instead of in every pass: the same numbers, faster.
 
     Raises:
-        JobFailed: `model_missing`, `model_gated`, `model_unreachable`, or `settings_invalid` for an attention
+        JobFailed: `model_missing`, `model_gated` or `model_unreachable`, or `settings_invalid` for an attention
             kernel that is not there.
     """
     source = spec.base_model_path or spec.base_model

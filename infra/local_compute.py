@@ -28,11 +28,11 @@ _INHERITED = (
     "HF_TOKEN",
     "HF_ENDPOINT",
 )
-
-_TAIL_LINES, _TAIL_BYTES = 20, 16_384
 # The process notes its id before it becomes the trainer, so that a launcher that dies in between leaves none that
 # nobody can stop.
 _NOTING_ITS_ID = ("/bin/sh", "-c", 'echo $$ > "$0" && exec "$@"')
+
+_TAIL_LINES, _TAIL_BYTES = 20, 16_384
 
 
 class LocalCompute:

@@ -40,8 +40,8 @@ class StageProgress(_Record):
 class Interruption(_Record):
     """One loss of the machine: after which step, and from which checkpoint it went on, if it did.
 
-    `log_tail` is what the trainer's log said last, where the trainer itself said nothing.
-    `wait_for_call`: see `events.Interrupted`.
+    `wait_for_call`: see `events.Interrupted`. `log_tail` is what the trainer's log said last, where the trainer
+    itself said nothing.
     """
 
     at: AwareDatetime
