@@ -11,7 +11,8 @@ from functions.access import require
 from functions.approval_effects import Effect, carry_out
 from functions.approval_quotes import Asked, quoted
 from functions.errors import Conflict, InvalidInput, NotAllowed, NotFound
-from functions.model.approval import LEGAL, Approval, ApprovalEvent, ApprovalKind, ApprovalPolicy, ApprovalState
+from functions.model.approval import LEGAL, Approval, ApprovalEvent, ApprovalKind, ApprovalPolicy, ApprovalState, Quoted
+from functions.model.money import dollars
 from functions.model.people import Permission, Person, Role
 from functions.model.views import QueueLimits
 from functions.ports import Clock, Database, Files, Transaction
@@ -51,6 +52,7 @@ def open_request(
     with db.transaction() as tx:
         now, rules = clock(), policy or ApprovalPolicy()
         shown, facts = quoted(tx, files, team_id=person.team_id, asked=asked, provider=provider, now=now)
+        _require_sense(asked.kind, shown)
         digest = digest_of(asked.kind, facts)
         if tx.approvals.same(person.team_id, person.user_id, digest):
             raise Conflict("You have asked for this already; it waits for a decision.")
@@ -72,6 +74,20 @@ def open_request(
         tx.approvals.insert(request)
         tx.approvals.note(request.id, at=now, actor=person.user_id, event="drafted")
         return request
+
+
+def _require_sense(kind: ApprovalKind, shown: Quoted) -> None:
+    """Refuse what needs no approval, and what no approval could bring about."""
+    if kind is not ApprovalKind.OVER_BUDGET_START:
+        return
+    if shown.after_cents <= shown.limit_cents:
+        raise Conflict("This fits in the budget now.", fix="Go back and start it.")
+    if shown.after_cents > shown.limit_cents + shown.grace_cents:
+        raise Conflict(
+            f"This would pass the limit by {dollars(shown.after_cents - shown.limit_cents)}; an approval covers "
+            f"{dollars(shown.grace_cents)} at most.",
+            fix="Ask for a higher limit, or choose a smaller preset.",
+        )
 
 
 def submit_request(db: Database, *, clock: Clock, person: Person, request_id: UUID, reason: str) -> Approval:

@@ -56,14 +56,6 @@ def no_gpu(tx: Transaction, *, job: Job, reason: str, now: datetime) -> None:
         tx.outbox.put(job=waiting, notice=Notice.WAITING_FOR_GPU, key=str(job.attempt), at=now, data={"reason": reason})
 
 
-def gpu_found(tx: Transaction, *, job: Job, now: datetime) -> None:
-    """The attempt was launched: a wait ends here, and its length is what later ones are measured by."""
-    wait = tx.failures.end_wait(job.id, served=True, at=now)
-    if wait is not None:
-        seconds = (now - wait.since).total_seconds()
-        tx.outbox.put(job=job, notice=Notice.GPU_FOUND, key=str(job.attempt), at=now, data={"seconds": seconds})
-
-
 def _give_up(tx: Transaction, job: Job, wait: GpuWait, now: datetime) -> None:
     waited = span((now - wait.since).total_seconds())
     failure = Failed(

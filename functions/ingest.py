@@ -11,6 +11,7 @@ from functions.approval_outcomes import on_ended
 from functions.budget import close_attempt, settle
 from functions.errors import InvalidInput, NotFound
 from functions.failure_history import note_ending
+from functions.first_word import on_first_word
 from functions.model.events import (
     ArtifactStored,
     CheckpointSaved,
@@ -138,6 +139,8 @@ def _apply(tx: Transaction, job: Job, attempt: int, events: list[Event], now: da
     moved = job.model_copy(update={"progress": progress, "started_at": started_at})
     for state in states[1:]:
         moved = move(tx, job=moved, state=state, now=now)
+    if attempt == job.attempt and any(isinstance(event.body, StageChanged) for event in events):
+        on_first_word(tx, job=job, now=now)
     if any(isinstance(event.body, Metrics | HeldOut) for event in events):
         raise_alerts(tx, job=moved, now=now)
     watch_spend(tx, job=moved, now=now)

@@ -549,6 +549,10 @@ class Compute(Protocol):
         """How it stands, without waiting."""
         ...
 
+    def waits_for_gpu(self, call_id: str) -> bool:
+        """Whether a launched attempt still waits for a machine; asked of one that has not said a word."""
+        ...
+
     def cancel(self, call_id: str) -> None:
         """End it."""
         ...

@@ -9,9 +9,8 @@ from uuid import UUID
 
 from functions import catalog
 from functions.alerting import raise_alerts
-from functions.approval_outcomes import on_launched
 from functions.approvals import sweep
-from functions.capacity import due, gpu_found, no_gpu
+from functions.capacity import due, no_gpu
 from functions.checkpoints import checkpoint_source
 from functions.errors import BrightRunError, NoCapacity
 from functions.ingest import move
@@ -36,6 +35,8 @@ LAUNCH_GRACE = timedelta(seconds=15)
 SILENCE = timedelta(minutes=30)
 # How long a run may take to save where it is and go; after that its machine is ended, and the last checkpoint counts.
 PAUSE_PATIENCE = timedelta(seconds=60)
+# FR3.1.3: "Waited 10 minutes, no spot GPU allocated."
+GPU_PATIENCE = timedelta(minutes=10)
 CARD_AGE = timedelta(seconds=15)
 LINK_LIFE = timedelta(hours=24)
 
@@ -116,8 +117,6 @@ class Reconciler:
                 no_gpu(tx, job=job, reason=full.what, now=self._clock())
                 return
             tx.jobs.set_call(job.id, job.attempt, call_id)
-            on_launched(tx, job=job, now=self._clock())
-            gpu_found(tx, job=job, now=self._clock())
         log.info("job %s: attempt %s launched as %s", job.id, job.attempt, call_id)
 
     def _spec(self, tx: Transaction, job: Job, model_path: str | None) -> JobSpec:
@@ -195,6 +194,9 @@ class Reconciler:
         heard = attempt.last_event_at or attempt.launched_at
         if call.running and self._stopped_for_time(job, attempt):
             call = CallState(running=False, note="stopped at its time limit")
+        if call.running and attempt.last_event_at is None and self._finds_no_gpu(attempt):
+            self._without_gpu(job.id, attempt)
+            return
         if call.running and self._clock() - heard <= SILENCE:
             self._watch_spend(job, attempt)
             self._keep_fresh(job, heard)
@@ -203,6 +205,22 @@ class Reconciler:
             self._compute.cancel(attempt.call_id)
             call = CallState(running=False, note=f"no sign of life for {SILENCE.seconds // 60} minutes")
         self._lost(job.id, job.attempt, call)
+
+    def _finds_no_gpu(self, attempt: Attempt) -> bool:
+        """Whether a launched attempt has waited long enough for a machine, and still waits for one."""
+        waited = self._clock() - attempt.launched_at > GPU_PATIENCE
+        return waited and self._compute.waits_for_gpu(attempt.call_id)
+
+    def _without_gpu(self, job_id: UUID, attempt: Attempt) -> None:
+        self._compute.cancel(attempt.call_id)
+        with self._db.transaction() as tx:
+            job = tx.jobs.get(job_id, lock=True)
+            now = self._clock()
+            if job is None or job.attempt != attempt.attempt:
+                return
+            if is_legal(job.state, JobState.QUEUED_WAITING_FOR_GPU):
+                minutes = round((now - attempt.launched_at).total_seconds() / 60)
+                no_gpu(tx, job=job, reason=f"waited {minutes} minutes and none was allocated", now=now)
 
     def _stop(self, job: Job, attempt: Attempt | None) -> None:
         """End the machine of a job that a person wants to stop; a pause first has time to save where it is."""

@@ -171,7 +171,8 @@ def enqueue(tx: Transaction, new: NewJob, *, file: TrainingFile, now: datetime, 
 
 def _require_memory(new: NewJob, longest: int) -> None:
     model, tier = catalog.base_model(new.configuration.base_model), catalog.tier(new.configuration.tier)
-    need = memory_need(model, new.configuration.hyperparameters, longest=longest, available=tier.memory_bytes)
+    settings, engine = new.configuration.hyperparameters, new.configuration.engine
+    need = memory_need(model, settings, longest=longest, available=tier.memory_bytes, engine=engine)
     if not need.fits and need.available is not None:
         raise InvalidInput(
             f"This needs about {need.total / 2**30:.0f} GB of GPU memory, {tier.gpu} has {need.available / 2**30:.0f}.",

@@ -94,6 +94,10 @@ class LocalCompute:
         note = f"its process is gone{self._memory_note(call_id)}"
         return CallState(running=False, note=note, log_tail=self._last_lines(call_id))
 
+    def waits_for_gpu(self, call_id: str) -> bool:
+        """Never: a process of this machine has one."""
+        return False
+
     def cancel(self, call_id: str) -> None:
         """Ask the attempt to stop, then make it stop."""
         for sent, patience in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):

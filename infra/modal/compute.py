@@ -105,6 +105,16 @@ class ModalCompute:
             return CallState(running=False, note=_words(error))
         return CallState(running=False, exit_code=_exit_code(code), note=_note(code))
 
+    def waits_for_gpu(self, call_id: str) -> bool:
+        """Whether inputs of the trainer wait for a container. Modal does not say which; one that is silent is one.
+
+        Raises:
+            Unavailable: Modal cannot be reached, or the app is not deployed.
+        """
+        with _reaching_modal("look after the job", deployed=self._names.app):
+            function = modal.Function.from_name(self._names.app, TRAIN, client=self._client)
+            return function.get_current_stats().backlog > 0
+
     def cancel(self, call_id: str) -> None:
         """End it and its container; the trainer gets a signal and a few seconds to save where it is.
 

@@ -254,6 +254,11 @@ class Api(api_grpc.ModalClientBase):
             outputs = [call.output] if call.output else []
             await stream.send_message(pb.FunctionGetOutputsResponse(outputs=outputs))
 
+    async def FunctionGetCurrentStats(self, stream: Any) -> None:  # noqa: N802
+        await stream.recv_message()
+        waiting = sum(call.process is None and not call.done.is_set() for call in self._state.calls.values())
+        await stream.send_message(pb.FunctionStats(backlog=waiting))
+
     async def FunctionCallCancel(self, stream: Any) -> None:  # noqa: N802
         request = await stream.recv_message()
         call = self._call(request.function_call_id)

@@ -49,6 +49,7 @@ def test_a_call_runs_and_ends_with_its_exit_code(cloud: Cloud, tmp_path: Path) -
 def test_a_cancelled_call_is_over_and_its_machine_gone(cloud: Cloud, tmp_path: Path) -> None:
     compute, call_id = _launch(cloud, tmp_path, "sleep 600")
     until((tmp_path / "job/starts").exists)
+    assert not compute.waits_for_gpu(call_id)
 
     compute.cancel(call_id)
 
@@ -58,6 +59,20 @@ def test_a_cancelled_call_is_over_and_its_machine_gone(cloud: Cloud, tmp_path: P
     until(lambda: process.returncode is not None, 10)
     assert cloud.plane.call(call_id).starts == 1
     compute.cancel(call_id)  # once more changes nothing
+
+
+def test_a_call_without_a_machine_is_known_to_wait(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_machine(_: object) -> None:
+        return
+
+    monkeypatch.setattr(cloud.plane.api._worker, "run", no_machine)
+    compute, call_id = _launch(cloud, tmp_path, "true")
+    assert compute.poll(call_id).running
+    assert compute.waits_for_gpu(call_id)
+    compute.cancel(call_id)
+    assert not compute.waits_for_gpu(call_id)
 
 
 def test_an_exception_is_tried_again_by_modal(cloud: Cloud, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ class PaperCompute:
     def __init__(self) -> None:
         self.launched: list[JobSpec] = []
         self.ended: dict[str, CallState] = {}
+        self.without_gpu: set[str] = set()
 
     def launch(self, spec: JobSpec, *, token: str, tier: str) -> str:
         self.launched.append(spec)
@@ -35,6 +36,9 @@ class PaperCompute:
 
     def poll(self, call_id: str) -> CallState:
         return self.ended.get(call_id, CallState(running=True))
+
+    def waits_for_gpu(self, call_id: str) -> bool:
+        return call_id in self.without_gpu
 
     def cancel(self, call_id: str) -> None:
         self.ended[call_id] = CallState(running=False, exit_code=-15)

@@ -124,6 +124,8 @@ def test_an_approved_start_takes_its_money_at_once_and_is_launched_when_it_is(de
     assert desk.request(request.id).state is ApprovalState.APPROVED
     say(desk.db, desk.clock, desk.job, *TRAINED[:1], Failed(code="unknown", what="Broke."))
     desk.reconciler.step()
+    assert desk.request(request.id).state is ApprovalState.APPROVED  # asked for a machine is not launched
+    say(desk.db, desk.clock, job_of(desk.db, job.id), *TRAINED)
     assert desk.request(request.id).state is ApprovalState.LAUNCHED
     assert desk.history(request.id) == ["drafted", "asked", "approved", "launched"]
 
@@ -173,7 +175,7 @@ def test_the_database_holds_to_it_whatever_the_code_believes(desk: Desk, databas
 
 def test_what_was_quoted_is_what_is_approved(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     request = desk.ask()
-    newer = desk.ask(asked=desk.asked(preset="aggressive"))
+    newer = desk.ask(asked=desk.asked(max_steps=5000))
     assert desk.request(request.id).state is ApprovalState.SUPERSEDED
     with pytest.raises(Conflict, match="superseded already"):
         desk.decide(request.id)
@@ -260,12 +262,14 @@ def copies(stage: Stage) -> list[Json]:
 def test_asked_in_the_review_and_approved_by_a_press(stage: Stage) -> None:
     review = stage.open_review()
     assert "Ask for approval" in words(review)
-    limit(stage, 30_00)
+    stage.elena.click(review, ACTION_ASK_START)
+    refused = stage.elena.wait_view(None, when=lambda view: "an approval covers" in words(view))
+    assert "Ask for a higher limit" in words(refused)
+    stage.elena.close(refused)
+    limit(stage, 53)  # cents: the run's 55 pass it within the grace
     stage.elena.click(review, ACTION_ASK_START)
     form = stage.elena.wait_view(ASK_CALLBACK)
-    limit(stage, 1)
     assert stage.elena.submit(form, {REASON_ACTION: "no"})["ok"] is False
-    limit(stage, 60_00)
     assert stage.elena.submit(form, {REASON_ACTION: WHY}) == {"ok": True}
     stage.elena.wait_view(ASKED_CALLBACK)
     channel, direct = copies(stage)
@@ -282,6 +286,7 @@ def test_asked_in_the_review_and_approved_by_a_press(stage: Stage) -> None:
         assert "✓ Approved* by <@U0MARCUS>" in words(copy)
         assert ACTION_APPROVE not in str(copy)
     stage.reconciler.step()
+    stage.tell(*TRAINED)
     for copy in copies(stage):
         assert "✓ Approved and launched" in words(copy)
     stage.elena.click(copies(stage)[0], ACTION_APPROVAL_DETAILS)

@@ -102,12 +102,32 @@ def test_a_job_without_a_gpu_waits_tries_every_five_minutes_and_says_so(stand: S
     stand.clock.forward(minutes=6)
     stand.reconciler.step()
     assert stand.state() is JobState.PROVISIONING
-    assert stand.notices() == ["waiting_for_gpu", "gpu_found"]
+    assert stand.notices() == ["waiting_for_gpu"]
     say(stand.db, stand.clock, stand.job, *TRAINED)
     assert stand.state() is JobState.TRAINING
+    assert "gpu_found" in stand.notices()  # not before its machine has said a word
     assert stand.job.billed_seconds == 0  # waiting was free
     with stand.db.transaction() as tx:
-        assert tx.failures.past_waits("local", 5) == [660.0]
+        assert tx.failures.past_waits("local", 5) == [pytest.approx(660.0, abs=60)]
+
+
+def test_a_launch_that_is_accepted_and_gets_no_machine_is_taken_back_after_ten_minutes(stand: Stand) -> None:
+    stand.compute.full = False
+    stand.reconciler.step()
+    call = f"{stand.id}:1"
+    stand.compute.without_gpu.add(call)
+    stand.clock.forward(minutes=9)
+    stand.reconciler.step()
+    assert stand.state() is JobState.PROVISIONING
+    stand.clock.forward(minutes=2)
+    stand.reconciler.step()
+    assert stand.state() is JobState.QUEUED_WAITING_FOR_GPU
+    assert not stand.compute.poll(call).running
+    assert "waited 11 minutes and none was allocated" in stand.card()
+    assert stand.job.billed_seconds == 0
+    stand.clock.forward(minutes=5)
+    stand.reconciler.step()
+    assert (stand.state(), stand.job.attempt) == (JobState.PROVISIONING, 2)
 
 
 def test_after_an_hour_it_gives_up_with_a_way_out_and_money_back(stand: Stand) -> None:
