@@ -66,6 +66,13 @@ def approval_message(request: Approval) -> MessageParts:
     return clip(text, 3000), blocks
 
 
+def reminder(request: Approval) -> str:
+    """Below a copy that still waits."""
+    asked = mention(request.requested_by)
+    last = " The admins have been asked as well." if request.reminded > 1 else ""
+    return f"Still waiting for a decision, for {asked}. It expires {when(request.expires_at)}.{last}"
+
+
 def _headline(request: Approval) -> str:
     quoted, title = request.quoted, request.quoted.title
     if request.kind is ApprovalKind.OVER_BUDGET_START:

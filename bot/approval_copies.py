@@ -13,11 +13,11 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from blocks.approvals import approval_message
+from blocks.approvals import approval_message, reminder
 from bot.context import BotContext
 from bot.posting import EVENT_TYPE, reason_of
 from functions.errors import BrightRunError
-from functions.model.approval import Approval, ApprovalCopy
+from functions.model.approval import Approval, ApprovalCopy, ApprovalState
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ class ApprovalCopies:
             return False
         try:
             channel_id, ts = self._bring(copy, request)
+            self._nudge(copy, request, channel_id, ts)
         except SlackApiError as error:
             refused = error.response.status_code == 200
             self._later(copy, f"Slack: {reason_of(error)}", posted=not refused)
@@ -48,7 +49,9 @@ class ApprovalCopies:
             self._later(copy, repr(error), posted=True)
         else:
             with self._context.db.transaction() as tx:
-                tx.approvals.copy_sent(copy, channel_id=channel_id, ts=ts, version=request.version)
+                tx.approvals.copy_sent(
+                    copy, channel_id=channel_id, ts=ts, version=request.version, nudged=request.reminded
+                )
         return True
 
     def _bring(self, copy: ApprovalCopy, request: Approval) -> tuple[str, str]:
@@ -57,7 +60,7 @@ class ApprovalCopies:
             self._client.chat_update(channel=copy.channel_id, ts=copy.ts, text=text, blocks=blocks)
             return copy.channel_id, copy.ts
         channel_id = copy.channel_id or self._place(copy.recipient)
-        found = self._posted(copy, request, channel_id)
+        found = self._posted(self._name(copy), copy, request, channel_id)
         if found:
             self._client.chat_update(channel=channel_id, ts=found, text=text, blocks=blocks)
             return channel_id, found
@@ -65,12 +68,28 @@ class ApprovalCopies:
         answer = self._client.chat_postMessage(channel=channel_id, text=text, blocks=blocks, metadata=metadata)
         return channel_id, str(answer["ts"])
 
+    def _nudge(self, copy: ApprovalCopy, request: Approval, channel_id: str, ts: str) -> None:
+        """A reminder below the copy, which rings a bell as no edit does; once each."""
+        if request.state is not ApprovalState.PENDING or request.reminded <= copy.nudged:
+            return
+        name = f"{self._name(copy)}:reminder-{request.reminded}"
+        if self._posted(name, copy, request, channel_id, thread_ts=ts):
+            return
+        self._client.chat_postMessage(
+            channel=channel_id,
+            thread_ts=ts,
+            text=reminder(request),
+            metadata={"event_type": EVENT_TYPE, "event_payload": {"id": name}},
+        )
+
     def _place(self, recipient: str) -> str:
         if recipient.startswith(("U", "W")):
             return str(self._client.conversations_open(users=recipient)["channel"]["id"])
         return recipient
 
-    def _posted(self, copy: ApprovalCopy, request: Approval, channel_id: str) -> str:
+    def _posted(
+        self, name: str, copy: ApprovalCopy, request: Approval, channel_id: str, thread_ts: str | None = None
+    ) -> str:
         """The ts of a post whose end nobody saw."""
         if copy.sending_since is None:
             return ""
@@ -80,9 +99,13 @@ class ApprovalCopies:
             "include_all_metadata": True,
             "limit": 200,
         }
-        for posted in self._client.conversations_history(**window)["messages"]:
+        if thread_ts is None:
+            answer = self._client.conversations_history(**window)
+        else:
+            answer = self._client.conversations_replies(ts=thread_ts, **window)
+        for posted in answer["messages"]:
             metadata = posted.get("metadata") or {}
-            if (metadata.get("event_payload") or {}).get("id") == self._name(copy):
+            if (metadata.get("event_payload") or {}).get("id") == name:
                 return str(posted["ts"])
         return ""
 

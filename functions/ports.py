@@ -445,8 +445,8 @@ class Approvals(Protocol):
         """Take a copy that does not show what its request has become, marked as being sent."""
         ...
 
-    def copy_sent(self, copy: ApprovalCopy, *, channel_id: str, ts: str, version: int) -> None:
-        """The copy is there and shows this version."""
+    def copy_sent(self, copy: ApprovalCopy, *, channel_id: str, ts: str, version: int, nudged: int) -> None:
+        """The copy is there, shows this version, and has so many reminders below it."""
         ...
 
     def copy_later(self, copy: ApprovalCopy, *, not_before: datetime, give_up: bool, posted: bool) -> None:

@@ -106,6 +106,7 @@ class ApprovalCopy(_Record):
     channel_id: str
     ts: str
     shown_version: int
+    nudged: int
     sending_since: datetime | None
     tries: int
 

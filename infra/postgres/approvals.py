@@ -174,14 +174,15 @@ class ApprovalsTable(Table):
         )
         return ApprovalCopy.model_validate({name: row[name] for name in ApprovalCopy.model_fields})
 
-    def copy_sent(self, copy: ApprovalCopy, *, channel_id: str, ts: str, version: int) -> None:
-        """The copy is there and shows this version."""
+    def copy_sent(self, copy: ApprovalCopy, *, channel_id: str, ts: str, version: int, nudged: int) -> None:
+        """The copy is there, shows this version, and has so many reminders below it."""
         self._run(
-            "update approval_copies set channel_id = %s, ts = %s, shown_version = %s, sending_since = null,"
-            " not_before = null, tries = 0 where request_id = %s and recipient = %s",
+            "update approval_copies set channel_id = %s, ts = %s, shown_version = %s, nudged = %s,"
+            " sending_since = null, not_before = null, tries = 0 where request_id = %s and recipient = %s",
             channel_id,
             ts,
             version,
+            nudged,
             copy.request_id,
             copy.recipient,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -38,6 +39,7 @@ from functions.model.job import JobChoice
 from functions.model.people import Person, Role
 from functions.model.states import JobState
 from functions.model.training_file import TrainingFile
+from infra.clock import utc_now
 from infra.postgres.database import PostgresDatabase
 from tests.scenario.house import ELENA, LIMITS, TEAM, job_of, say
 from tests.scenario.paper import TRAINED
@@ -291,6 +293,22 @@ def test_asked_in_the_review_and_approved_by_a_press(stage: Stage) -> None:
         assert "✓ Approved and launched" in words(copy)
     stage.elena.click(copies(stage)[0], ACTION_APPROVAL_DETAILS)
     assert "launched" in words(stage.elena.wait_view(DETAILS_CALLBACK))
+
+
+def test_a_reminder_rings_once_below_every_copy(stage: Stage) -> None:
+    stage.elena.click(stage.open_review(), ACTION_ASK_LIMIT)
+    form = stage.elena.wait_view(ASK_LIMIT_CALLBACK)
+    assert stage.elena.submit(form, {LIMIT_ACTION: "700", REASON_ACTION: WHY}) == {"ok": True}
+    stage.elena.wait_view(ASKED_CALLBACK)
+    stage.post()
+    approvals.sweep(stage.db, clock=lambda: utc_now() + timedelta(hours=13))
+    stage.post()
+    stage.post()
+    marcus = stage.client.as_user("U0MARCUS")
+    for where in (CHANNEL, marcus.im()):
+        told = [m for m in stage.client.all_messages(where) if "Still waiting for a decision" in m.get("text", "")]
+        assert len(told) == 1
+        assert "thread_ts" in told[0]
 
 
 def test_declined_with_a_reason(stage: Stage) -> None:

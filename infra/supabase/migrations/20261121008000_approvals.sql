@@ -63,6 +63,8 @@ create table approval_copies (
     channel_id text not null default '',
     ts text not null default '',
     shown_version integer not null default 0,
+    -- Reminders that were posted below it: an edit alone rings no bell.
+    nudged smallint not null default 0,
     sending_since timestamptz,
     not_before timestamptz,
     tries integer not null default 0,
