@@ -14,6 +14,7 @@ from blocks.approvals import (
     ACTION_REJECT,
     ASK_CALLBACK,
     ASKED_CALLBACK,
+    DETAILS_CALLBACK,
     REASON_ACTION,
     REJECT_CALLBACK,
 )
@@ -155,6 +156,7 @@ def test_declined_with_a_reason(stage: Stage, elena: Page, marcus: Page) -> None
     form = modal(marcus, REJECT_CALLBACK)
     act(form, REASON_ACTION).fill("Not this month.")
     marcus.get_by_test_id("modal-submit").click()
+    expect(modal(marcus, DETAILS_CALLBACK)).to_contain_text("Declined", timeout=PATIENCE_MS)
     stage.post()
     expect(request(elena)).to_contain_text("Not this month.", timeout=PATIENCE_MS)
     expect(request(elena)).to_contain_text("Declined")
