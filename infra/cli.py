@@ -136,6 +136,20 @@ def restore(file: Annotated[Path, typer.Argument(help="A backup.")]) -> None:
 
 
 @app.command()
+def bill(days: Annotated[int, typer.Option(min=1, max=90, help="So many whole days, up to today.")] = 30) -> None:
+    """Compare what jobs were charged with what Modal bills; ends with 1 where the two differ."""
+    from infra.bill import compare
+
+    try:
+        agrees, text = compare(Settings(), days=days)
+    except BrightRunError as error:
+        raise _fail(error) from error
+    _say(text)
+    if not agrees:
+        raise typer.Exit(1)
+
+
+@app.command()
 def doctor() -> None:
     """Say what is configured, what is missing, and what each missing thing would enable."""
     from infra.doctor import examine, render

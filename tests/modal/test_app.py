@@ -11,10 +11,12 @@ import httpx
 import modal
 import pytest
 from modal_proto import api_pb2 as pb
+from typer.testing import CliRunner
 
 from functions import catalog
 from functions.errors import InvalidInput
 from functions.model.money import EntryKind
+from infra.cli import app as command
 from infra.doctor import examine
 from infra.modal.billing import BillComparison, Verdict, compare_bills
 from infra.modal.limits import require_known_gpu, require_service, require_trainer, synchronous
@@ -229,6 +231,11 @@ def test_the_bill_is_compared_with_what_was_charged(
     without = compared()
     assert (without.verdict, without.charged_cents, without.difference_cents) == (Verdict.NO_REPORT, 395, None)
     assert "Team or Enterprise plan" in without.detail
+    _configure(cloud, monkeypatch, tmp_path, DATABASE_URL=database_url)
+    said = CliRunner().invoke(command, ["bill", "--days", "90"])
+    assert (said.exit_code, "no report. This Modal plan has no billing report" in said.output) == (0, True), said.output
+    monkeypatch.setenv("BRIGHTRUN_COMPUTE", "local")
+    assert "nobody bills for it" in CliRunner().invoke(command, ["bill"]).output
 
     ours = _bill("5.00", {"H100": "3.95", "CPU": "0.80", "Memory": "0.25"})
     monkeypatch.setattr(cloud.plane.api, "bill", [ours, _bill("99", {"H100": "99"}, app="another")])
