@@ -16,8 +16,10 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
+from blocks.budget_notices import team_notice
 from blocks.card import job_card
 from blocks.milestones import milestone
+from blocks.text import is_user
 from bot import messages
 from bot.context import BotContext
 from functions.model.job import Job
@@ -44,10 +46,10 @@ _REASONS: dict[str, Callable[[str], str]] = {
 
 @dataclass(frozen=True)
 class Posted:
-    """The message's ts, and where the job's card is now."""
+    """The message's ts, and where the job's card is now; None where it tells of no job."""
 
     ts: str
-    card: Card
+    card: Card | None
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,18 @@ class Poster:
         place = _Place(card.channel_id, card.ts)
         self._post_once(message, "set aside", place, messages.set_aside(message.notice.value, reference), [])
 
+    def tell_team(self, message: OutboxMessage) -> Posted:
+        """Bring a message that tells of no job to its channel, or to its person directly.
+
+        Raises:
+            SlackApiError: Slack refused.
+        """
+        place = message.channel_id
+        if is_user(place):
+            place = str(self._client.conversations_open(users=place)["channel"]["id"])
+        text, blocks = team_notice(message.notice, message.data)
+        return Posted(self._post_once(message, "team", _Place(place), text, blocks), None)
+
     def _send(self, message: OutboxMessage, view: CardView, card: Card | None) -> Posted:
         if card is None:
             card = self._post_card(message, view, message.channel_id)
@@ -110,7 +124,7 @@ class Poster:
 
     def _post_card(self, message: OutboxMessage, view: CardView, channel_id: str) -> Card:
         ts = self._post_once(message, "card", _Place(channel_id), *job_card(view))
-        return Card(job_id=message.job_id, channel_id=channel_id, ts=ts)
+        return Card(job_id=view.job.id, channel_id=channel_id, ts=ts)
 
     def _post_milestone(self, message: OutboxMessage, view: CardView, card: Card) -> str:
         place = _Place(card.channel_id, card.ts)
