@@ -7,7 +7,6 @@ again. A card that cannot be in its channel goes to the one who asked for the ru
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,6 +21,7 @@ from blocks.milestones import milestone
 from blocks.text import is_user
 from bot import messages
 from bot.context import BotContext
+from bot.pictures import upload_picture
 from functions.model.job import Job
 from functions.model.outbox import Card, Notice, OutboxMessage
 from functions.model.views import CardView
@@ -31,8 +31,6 @@ log = logging.getLogger(__name__)
 EVENT_TYPE = "brightrun_message"
 # Points of a picture; more are not seen.
 _CURVE_POINTS = 600
-# Slack takes a picture in asynchronously and refuses blocks that name it too early.
-_PICTURE_LOOKS, _PICTURE_PAUSE_S = 10, 0.5
 
 _REASONS: dict[str, Callable[[str], str]] = {
     "not_in_channel": messages.not_in_channel,
@@ -193,11 +191,4 @@ class Poster:
         return None
 
     def _upload(self, png: bytes, name: str) -> str:
-        # Not shared here: the message's image block names the file and carries the alt text.
-        answer = self._client.files_upload_v2(content=png, filename=name, title=name)
-        file_id = str(answer["files"][0]["id"])
-        for _ in range(_PICTURE_LOOKS):
-            if self._client.files_info(file=file_id)["file"].get("mimetype"):
-                break
-            time.sleep(_PICTURE_PAUSE_S)
-        return file_id
+        return upload_picture(self._client, png, name)

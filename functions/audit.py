@@ -11,7 +11,6 @@ from functions.ports import Clock, Database, Pictures, Transaction
 
 SHOWN = 15
 EXPORTED = 50_000
-DAYS = (7, 30, 90, 365)
 
 
 def audit_view(tx: Transaction, *, person: Person, chosen: AuditFilter, now: datetime) -> AuditView:

@@ -51,7 +51,7 @@ def change_budget(
                 actor=person.user_id,
                 action=f"budget.{_NAMES[name]}_changed",
                 target=person.team_id,
-                detail={"from": old, "to": _shown(rules, name), "why": reason},
+                detail={_key(name, "from"): old, _key(name, "to"): _shown(rules, name), "why": reason},
             )
         if rules.limit_cents != before.limit_cents:
             change = LimitChange(
@@ -93,6 +93,10 @@ _NAMES = {
     "channel_id": "channel",
     "daily_digest": "digest",
 }
+
+
+def _key(name: str, word: str) -> str:
+    return f"{word}_cents" if name.endswith("_cents") else word
 
 
 def _shown(rules: BudgetRules, name: str) -> str | int:

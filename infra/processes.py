@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 
 import uvicorn
@@ -13,18 +14,22 @@ from slack_bolt.adapter.socket_mode import SocketModeHandler
 
 from bot.commands import COMMANDS
 from bot.sending import sender
+from functions.budget_watch import watch_budgets
+from functions.digest import daily
 from functions.errors import BrightRunError
 from infra.clock import utc_now
 from infra.http.app import create_http_app
 from infra.local_files import LocalFiles
 from infra.settings import LOCAL_APP_TOKEN, LOCAL_BOT_TOKEN, DatabaseRole, Settings
-from infra.wiring import build_parts, slack_client
+from infra.wiring import build_parts, seed_managers_group, slack_client
 from infra.workspace.app import WorkspaceConfig
 from infra.workspace.serving import serve
 
 log = logging.getLogger(__name__)
 
 _IDLE_SECONDS = 0.25
+# Budgets are told of by the minute; more often would only ask the database the same.
+_BUDGET_SECONDS = 60.0
 
 
 def stop_signal() -> threading.Event:
@@ -96,6 +101,7 @@ def run_bot(settings: Settings) -> None:
     handler = SocketModeHandler(parts.slack_app(), token) if token else None
     if handler is not None:
         handler.connect()  # type: ignore[no-untyped-call]
+    seed_managers_group(parts.db, settings, slack_client(settings))
     _repeat(sender(parts.context(), slack_client(settings, retries=False)), stop, _IDLE_SECONDS)
     if handler is not None:
         handler.client.auto_reconnect_enabled = False
@@ -107,9 +113,15 @@ def run_reconcile(settings: Settings) -> None:
     """The reconcile loop."""
     parts = build_parts(settings, DatabaseRole.FUNCTIONS)
     reconciler = parts.reconciler()
+    looked = float("-inf")
 
     def step() -> bool:
+        nonlocal looked
         reconciler.step()
+        if time.monotonic() - looked >= _BUDGET_SECONDS:
+            looked = time.monotonic()
+            watch_budgets(parts.db, clock=utc_now)
+            daily(parts.db, clock=utc_now)
         return False
 
     _repeat(step, stop_signal(), settings.reconcile_seconds)

@@ -135,6 +135,9 @@ class BudgetView(_Record):
         return round(sum(ended) / len(ended)) if ended else None
 
 
+AUDIT_DAYS = (7, 30, 90, 365)
+
+
 class AuditEntry(_Record):
     """A row of the audit log."""
 
