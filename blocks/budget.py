@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from blocks.approvals import ACTION_ASK_LIMIT
 from blocks.budget_notices import ACTION_CHANGE
 from blocks.run_words import STATE_NAMES
 from blocks.text import (
@@ -150,6 +151,8 @@ def _buttons(view: BudgetView, extra: Sequence[Block]) -> list[Block]:
     shown = []
     if view.person.may(Permission.MANAGE_BUDGET):
         shown.append(button("Change budget…", ACTION_CHANGE))
+    elif view.person.may(Permission.START_JOBS):
+        shown.append(button("Ask for a higher limit…", ACTION_ASK_LIMIT))
     shown += extra
     if view.person.may(Permission.MANAGE_BUDGET):
         shown.append(button("Export CSV", ACTION_EXPORT))

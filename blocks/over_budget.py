@@ -66,7 +66,7 @@ def _override(view: ReviewView) -> list[Block]:
         ]
     if view.budget.hard_stop:
         return [context("Nothing may pass the limit here, not even with an approval.")]
-    return [context("A budget manager can raise the limit, or start this over the budget.")]
+    return [context("A budget manager can raise the limit, or agree to this run alone: ask with the buttons above.")]
 
 
 def read_override(values: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:

@@ -71,6 +71,8 @@ def _ask(view: ReviewView) -> list[Block]:
     if kind is None:
         return []
     shown = [button("Ask for approval…", ACTION_ASK_START, value=kind.value, style="primary")]
+    if view.budget.hard_stop and kind is ApprovalKind.OVER_BUDGET_START:
+        shown = []  # no approval would help
     if kind is ApprovalKind.OVER_BUDGET_START:
         shown.append(button("Ask for a higher limit…", ACTION_ASK_LIMIT))
     return shown

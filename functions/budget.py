@@ -101,10 +101,10 @@ def reserve(
 def _refusal(status: BudgetStatus, cents: int, over: int, *, allow_grace: bool) -> str:
     left = f"{dollars(status.remaining_cents)} of {dollars(status.limit_cents)} is left {period_words(status.period)}"
     if allow_grace and status.grace_cents:
-        beyond = over - status.grace_cents
+        short = dollars(over - status.grace_cents)
         return (
-            f"This run may cost {dollars(cents)}; {left}, and the grace of {dollars(status.grace_cents)} "
-            f"is passed by {dollars(beyond)}."
+            f"This run may cost {dollars(cents)}; {left}, "
+            f"{short} too little even with the grace of {dollars(status.grace_cents)}."
         )
     return f"This run may cost {dollars(cents)}; {left}, {dollars(cents - status.remaining_cents)} too little."
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from functions.budget import budget_status
 from functions.budget_notices import tell_team
-from functions.budget_watch import notice_data
+from functions.budget_watch import notice_data, watch_budgets
 from functions.forecast import forecast, keep_forecast, month_history, month_name
 from functions.model.budget import Forecast
 from functions.model.money import Period
@@ -17,6 +17,25 @@ from functions.ports import Clock, Database, Transaction
 # UTC: before people in Europe and America begin their day.
 DIGEST_HOUR = 6
 _NAMED = 5
+_EVERY = timedelta(minutes=1)
+
+
+class BudgetLoop:
+    """The budgets' part of the reconcile loop. Alerts and digests may be looked for twice at once."""
+
+    def __init__(self, db: Database, *, clock: Clock) -> None:
+        self._db = db
+        self._clock = clock
+        self._looked: datetime | None = None
+
+    def step(self) -> None:
+        """Look at every budget, at most once a minute."""
+        now = self._clock()
+        if self._looked is not None and now - self._looked < _EVERY:
+            return
+        self._looked = now
+        watch_budgets(self._db, clock=self._clock)
+        daily(self._db, clock=self._clock)
 
 
 def daily(db: Database, *, clock: Clock) -> None:

@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
 
 import uvicorn
@@ -14,8 +13,7 @@ from slack_bolt.adapter.socket_mode import SocketModeHandler
 
 from bot.commands import COMMANDS
 from bot.sending import sender
-from functions.budget_watch import watch_budgets
-from functions.digest import daily
+from functions.digest import BudgetLoop
 from functions.errors import BrightRunError
 from infra.clock import utc_now
 from infra.http.app import create_http_app
@@ -28,8 +26,6 @@ from infra.workspace.serving import serve
 log = logging.getLogger(__name__)
 
 _IDLE_SECONDS = 0.25
-# Budgets are told of by the minute; more often would only ask the database the same.
-_BUDGET_SECONDS = 60.0
 
 
 def stop_signal() -> threading.Event:
@@ -113,15 +109,11 @@ def run_reconcile(settings: Settings) -> None:
     """The reconcile loop."""
     parts = build_parts(settings, DatabaseRole.FUNCTIONS)
     reconciler = parts.reconciler()
-    looked = float("-inf")
+    budgets = BudgetLoop(parts.db, clock=utc_now)
 
     def step() -> bool:
-        nonlocal looked
         reconciler.step()
-        if time.monotonic() - looked >= _BUDGET_SECONDS:
-            looked = time.monotonic()
-            watch_budgets(parts.db, clock=utc_now)
-            daily(parts.db, clock=utc_now)
+        budgets.step()
         return False
 
     _repeat(step, stop_signal(), settings.reconcile_seconds)
