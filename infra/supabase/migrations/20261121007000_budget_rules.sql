@@ -58,7 +58,9 @@ create trigger ledger_release before insert on ledger
     for each row when (new.kind = 'release') execute function check_release();
 
 -- Admins change roles in Slack, and managers and admins read the audit log there.
-select allow('brightrun_bot', 'insert, update', 'people');
+select allow('brightrun_bot', 'insert', 'people');
+grant update (role, set_by) on people to brightrun_bot;
+create policy brightrun_bot_update on people for update to brightrun_bot using (true) with check (true);
 select allow('brightrun_bot', 'select', 'audit_log', 'budget_forecasts');
 select allow('brightrun_bot', 'select, insert', 'budget_limits');
 -- Reconcile tells of the month's money.
