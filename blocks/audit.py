@@ -6,7 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from blocks.text import Block, View, actions, bounded, button, context, mention, modal, option, plain, safe, section
+from blocks.text import (
+    Block,
+    View,
+    actions,
+    bounded,
+    button,
+    channel,
+    context,
+    is_user,
+    mention,
+    modal,
+    option,
+    plain,
+    safe,
+    section,
+)
 from blocks.units import count, money, when
 from functions.model.budget import AUDIT_DAYS, AuditEntry, AuditFilter, AuditView
 
@@ -17,6 +32,8 @@ ACTION_CSV = "audit_csv"
 CHANGES = (ACTION_PERSON, ACTION_AREA, ACTION_DAYS)
 _FILTERS = "audit_filters"
 _ALL = "all"
+# What these say needs no label.
+_PLAIN = frozenset({"name", "job"})
 _WORDS = {
     "budget.limit_changed": "changed the budget's limit",
     "budget.period_changed": "changed the budget's period",
@@ -99,8 +116,15 @@ def _on(entry: AuditEntry) -> str:
 
 def _facts(entry: AuditEntry) -> str:
     told = sorted((item for item in entry.detail.items() if item[1] != ""), key=lambda item: _place(item[0]))
-    parts = [f"{safe(_name(key), 40)} {_value(key, value)}" for key, value in told]
+    parts = [_fact(key, value) for key, value in told]
     return bounded([" · ".join(parts)], 900) if parts else ""
+
+
+def _fact(key: str, value: str | float | bool | None) -> str:
+    shown = _value(key, value)
+    if key == "why":
+        return f"“{shown}”"
+    return shown if key in _PLAIN else f"{safe(_name(key), 40)} {shown}"
 
 
 def _place(key: str) -> tuple[int, str]:
@@ -117,6 +141,10 @@ def _value(key: str, value: str | float | bool | None) -> str:
     if key.endswith("_cents") and isinstance(value, int):
         return money(value)
     text = str(value)
+    if all(is_user(part) for part in text.split(", ")):
+        return ", ".join(mention(part) for part in text.split(", "))
+    if channel(text):
+        return channel(text)
     try:
         return f"`{str(UUID(text))[:8]}`"
     except ValueError:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from blocks.approvals import ACTION_ASK_LIMIT
-from blocks.budget_notices import ACTION_CHANGE
+from blocks.budget_notices import ACTION_CHANGE, over_words
 from blocks.run_words import STATE_NAMES
 from blocks.text import (
     Block,
@@ -101,9 +101,9 @@ def _parts(view: BudgetView) -> str:
 def _banner(view: BudgetView) -> list[Block]:
     spent, limit = view.forecast.spent_cents, view.status.limit_cents
     if spent > limit:
-        return [section(f"🔴 *The budget is exceeded by {money(spent - limit)}.* {_what_now(view)}")]
+        return [section(f"✗ *The budget is exceeded by {money(spent - limit)}.* {_what_now(view)}")]
     if view.status.remaining_cents <= 0:
-        return [section(f"🔴 *Nothing is left.* {_what_now(view)}")]
+        return [section(f"✗ *Nothing is left.* {_what_now(view)}")]
     return []
 
 
@@ -132,9 +132,8 @@ def _outlook(view: BudgetView) -> str:
 
 
 def _over(best: int, worst: int, limit: int) -> str:
-    if worst <= limit:
-        return ", within the limit"
-    return f", ⚠ {money_range(max(0, best - limit), worst - limit)} over the limit"
+    over = over_words(best, worst, limit)
+    return f"{over} ⚠" if over else ", within the limit"
 
 
 def _alt(view: BudgetView) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from blocks.home import ACTION_ALL_JOBS
+from blocks.home import ACTION_ALL_JOBS, ACTION_BUDGET
 from blocks.text import Block, MessageParts, actions, bold, button, context, mention, safe, safe_lines, section
 from blocks.units import bar, count, money, money_range
 from functions.model.outbox import Notice
 
-ACTION_BUDGET = "budget_open"
 ACTION_CHANGE = "budget_change"
 
 Data = Mapping[str, float | int | str | None]
@@ -35,7 +34,7 @@ def _alert(data: Data) -> MessageParts:
         text = f"The training budget is exceeded: {of_limit}."
     else:
         text = f"The training budget is used up: {of_limit}."
-    icon = "🔴" if level >= 100 else "⚠"
+    icon = "✗" if level >= 100 else "⚠"
     blocks = [section(f"{icon} *{text}*\n{_gauge(data)}\n{_left(data)}"), context(_outlook(data)), _buttons()]
     return text, blocks
 
@@ -75,7 +74,8 @@ def _digest(data: Data) -> MessageParts:
     text = f"Training budget: {yesterday} spent yesterday, {money(_cents(data, 'remaining_cents'))} left."
     names = [safe(name, 100) for name in str(data.get("names") or "").splitlines()]
     active = _cents(data, "active")
-    lines = [f"*Training budget today*\n{yesterday} spent yesterday. {_left(data)}", _gauge(data)]
+    spent = f"{yesterday} spent yesterday" if _cents(data, "yesterday_cents") else "Nothing spent yesterday"
+    lines = [f"*Training budget today*\n{spent}. {_left(data)}", _gauge(data)]
     if active:
         more = f" and {active - len(names)} more" if active > len(names) else ""
         lines.append(f"{count(active, 'run')} under way: {', '.join(names)}{more}")
@@ -112,14 +112,23 @@ def _outlook(data: Data) -> str:
     active, limit = _cents(data, "active"), _cents(data, "limit_cents")
     best, worst = _cents(data, "best_cents"), _cents(data, "worst_cents")
     if active:
-        said = f"With {count(active, 'active run')} it comes to {money_range(best, worst)}"
-        said += f", {money_range(max(0, best - limit), worst - limit)} over the limit." if worst > limit else "."
+        over = over_words(best, worst, limit)
+        said = f"With {count(active, 'active run')} it comes to {money_range(best, worst)}{over}."
     else:
         said = "No run is under way."
     pace = data.get("pace_cents")
     if isinstance(pace, int | float):
         said += f" At the pace of the last 30 days, about {money(round(pace / 100) * 100)} by the end of the month."
     return said
+
+
+def over_words(best: int, worst: int, limit: int) -> str:
+    """`, $29–45 over the limit`; `, up to $45 over the limit` where it may also stay within; else nothing."""
+    if worst <= limit:
+        return ""
+    if best <= limit:
+        return f", up to {money(worst - limit)} over the limit"
+    return f", {money_range(best - limit, worst - limit)} over the limit"
 
 
 def _buttons() -> Block:

@@ -12,10 +12,10 @@ TITLE = "Roles"
 ROLES_CALLBACK = "roles"
 PERSON, ROLE = "person", "role"
 _WHAT = {
-    Role.VIEWER: "looks at runs and the budget",
-    Role.MEMBER: "adds files, starts, stops and downloads runs",
-    Role.MANAGER: "also changes the budget, approves, and reads the audit log",
-    Role.ADMIN: "also changes roles",
+    Role.VIEWER: "Look at runs and the budget",
+    Role.MEMBER: "Also add files, start, stop and download runs",
+    Role.MANAGER: "Also change the budget, approve, and read the audit log",
+    Role.ADMIN: "Also change roles",
 }
 _PLURAL = {
     Role.ADMIN: "Admins",
@@ -32,7 +32,7 @@ def roles_view(roles: Mapping[str, Role], *, default_role: Role, note: str = "")
     for role, plural in _PLURAL.items():
         people = [mention(user_id) for user_id, had in roles.items() if had is role]
         if people:
-            blocks.append(section(f"*{plural}*: {_WHAT[role]}\n{bounded([', '.join(people[:_SHOWN])])}"))
+            blocks.append(section(f"*{plural}*\n{_WHAT[role]}\n{bounded([', '.join(people[:_SHOWN])])}"))
     blocks.append(context(f"Everybody else is a {default_role.value}."))
     blocks += [divider(), _person(), _role()]
     return modal(TITLE, blocks, callback_id=ROLES_CALLBACK, submit="Change role", close="Close")

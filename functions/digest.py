@@ -17,6 +17,8 @@ from functions.ports import Clock, Database, Transaction
 # UTC: before people in Europe and America begin their day.
 DIGEST_HOUR = 6
 _NAMED = 5
+# A new month that nobody could tell on its first day is still news for two more.
+_NEW_MONTH_DAYS = 3
 _EVERY = timedelta(minutes=1)
 
 
@@ -57,7 +59,7 @@ def tell_day(tx: Transaction, *, team_id: str, now: datetime) -> bool:
     if not keep_forecast(tx, team_id=team_id, made=made, now=now):
         return False
     rules = tx.ledger.rules(team_id)
-    if first_of_month and rules.period is Period.CALENDAR_MONTH:
+    if first_of_month and now.day <= _NEW_MONTH_DAYS and rules.period is Period.CALENDAR_MONTH:
         _tell_month(tx, team_id, now)
     if rules.daily_digest:
         _tell_digest(tx, team_id, made, now)

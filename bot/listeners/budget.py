@@ -14,7 +14,8 @@ from slack_sdk.errors import SlackClientError
 from blocks import audit as audit_screen
 from blocks import budget as screen
 from blocks import budget_form as form
-from blocks.budget_notices import ACTION_BUDGET, ACTION_CHANGE
+from blocks.budget_notices import ACTION_CHANGE
+from blocks.home import ACTION_BUDGET
 from blocks.text import Block
 from bot import messages
 from bot.commands import BUDGET

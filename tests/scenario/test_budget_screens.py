@@ -15,7 +15,8 @@ from blocks import audit as audit_screen
 from blocks import budget as screen
 from blocks import budget_form as form
 from blocks import roles as roles_screen
-from blocks.budget_notices import ACTION_BUDGET, ACTION_CHANGE
+from blocks.budget_notices import ACTION_CHANGE
+from blocks.home import ACTION_BUDGET
 from blocks.over_budget import OVERRIDE_ACTION, OVERRIDE_BLOCK
 from blocks.review import CHECKLIST_ACTION, REVIEW_CALLBACK
 from functions.budget_watch import watch_budgets
