@@ -8,7 +8,9 @@ _COMMANDS = (
     ("/train", "start a training run: choose a file, see the price, start"),
     ("/jobs", "see runs, their progress, cost and results"),
     ("/datasets", "see training files and add new ones"),
+    ("/budget", "see what is spent, what is left and what the month will come to"),
     ("/brightrun help", "this page"),
+    ("/brightrun roles", "who may do what; for admins"),
 )
 
 

@@ -12,6 +12,7 @@ from functions.model.views import HomeView, JobLine
 
 ACTION_FILES = "home_files"
 ACTION_ALL_JOBS = "home_all_jobs"
+ACTION_BUDGET = "budget_open"
 _ACTIVE_SHOWN = 15
 _RECENT_SHOWN = 5
 _GAUGE = 20
@@ -35,7 +36,11 @@ def home_view(view: HomeView) -> View:
 
 
 def _ways_in(view: HomeView) -> list[Block]:
-    buttons = [button("Training files", ACTION_FILES), button("All runs", ACTION_ALL_JOBS)]
+    buttons = [
+        button("Training files", ACTION_FILES),
+        button("All runs", ACTION_ALL_JOBS),
+        button("Budget", ACTION_BUDGET),
+    ]
     if view.person.may(Permission.START_JOBS):
         buttons.insert(0, button("New training run", ACTION_NEW_RUN, style="primary"))
     return buttons

@@ -8,6 +8,7 @@ from typing import Any
 from blocks import estimate_panel as panel
 from blocks import file_facts as facts
 from blocks.approvals import ACTION_ASK_LIMIT, ACTION_ASK_START
+from blocks.over_budget import over_budget
 from blocks.text import (
     Block,
     View,
@@ -57,6 +58,7 @@ def review(view: ReviewView, *, metadata: str, note: str = "") -> View:
         context(_small_print(view)),
         actions(button("Download estimate", ACTION_QUOTE), *_ask(view)),
         *([context(safe(note, 500))] if note else []),
+        *over_budget(view),
         *_documentation(view.choice),
         _checklist(view.estimate, view.tier.key),
     ]
@@ -69,6 +71,8 @@ def _ask(view: ReviewView) -> list[Block]:
     if kind is None:
         return []
     shown = [button("Ask for approval…", ACTION_ASK_START, value=kind.value, style="primary")]
+    if view.budget.hard_stop and kind is ApprovalKind.OVER_BUDGET_START:
+        shown = []  # no approval would help
     if kind is ApprovalKind.OVER_BUDGET_START:
         shown.append(button("Ask for a higher limit…", ACTION_ASK_LIMIT))
     return shown

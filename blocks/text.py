@@ -73,6 +73,11 @@ def mention(user_id: str) -> str:
     return f"<@{user_id}>" if _USER_ID.fullmatch(user_id) else safe(user_id, 40)
 
 
+def is_user(place: str) -> bool:
+    """Whether the id is a person's, not a channel's."""
+    return _USER_ID.fullmatch(place) is not None
+
+
 def channel(channel_id: str) -> str:
     """`<#C…>`; empty for what is no channel, as a direct message."""
     return f"<#{channel_id}>" if _CHANNEL_ID.fullmatch(channel_id) else ""

@@ -10,7 +10,36 @@ from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler, Se
 
 from bot.context import BotContext
 from bot.last_resort import tell_of
-from bot.listeners import again, approvals, datasets, delivery, estimates, help_page, home, jobs, lifecycle, train
+from bot.listeners import (
+    again,
+    approvals,
+    budget,
+    datasets,
+    delivery,
+    estimates,
+    help_page,
+    home,
+    jobs,
+    lifecycle,
+    roles,
+    train,
+)
+
+# `roles` goes before `help_page`, which answers whatever else is typed behind /brightrun.
+FEATURES = (
+    train,
+    estimates,
+    jobs,
+    lifecycle,
+    again,
+    approvals,
+    delivery,
+    datasets,
+    home,
+    budget,
+    roles,
+    help_page,
+)
 
 
 def create_app(context: BotContext, *, client: WebClient, signing_secret: str) -> App:
@@ -18,7 +47,7 @@ def create_app(context: BotContext, *, client: WebClient, signing_secret: str) -
     # A view that is not filled stands there loading for good, so one more try is worth its wait.
     client.retry_handlers += [RateLimitErrorRetryHandler(), ServerErrorRetryHandler()]
     app = App(client=client, signing_secret=signing_secret)
-    for feature in (train, estimates, jobs, lifecycle, again, approvals, delivery, datasets, home, help_page):
+    for feature in FEATURES:
         feature.register(app, context)
 
     @app.error

@@ -5,6 +5,7 @@ from __future__ import annotations
 TRAIN = "/train"
 JOBS = "/jobs"
 DATASETS = "/datasets"
+BUDGET = "/budget"
 BRIGHTRUN = "/brightrun"
 
 # (command, description, usage hint)
@@ -12,5 +13,6 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     (TRAIN, "Start a training run", ""),
     (JOBS, "See runs and their results", ""),
     (DATASETS, "See and add training files", ""),
-    (BRIGHTRUN, "Help", "help"),
+    (BUDGET, "See and manage the training budget", "[audit]"),
+    (BRIGHTRUN, "Help, and roles for admins", "help | roles"),
 )

@@ -115,6 +115,21 @@ def quote_comment(name: str) -> str:
     return f"The estimate of {safe(name, 150)}. Nothing was started; only you see this."
 
 
+def budget_export() -> str:
+    """Beside the budget's CSV."""
+    return "The budget's runs, with what each cost. Only you see this."
+
+
+def audit_export() -> str:
+    """Beside the audit log's CSV."""
+    return "The audit log, as you filtered it. Only you see this."
+
+
+def unknown_budget_subcommand(text: str) -> str:
+    """`/budget something`."""
+    return f"I don't know `/budget {safe(text.replace('`', ''), 100)}`. Type `/budget`, or `/budget audit`."
+
+
 def adding() -> str:
     """While a confirmed file is stored."""
     return "Adding it to the team's training files."

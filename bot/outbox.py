@@ -60,19 +60,19 @@ class OutboxWorker:
         with self._context.db.transaction() as tx:
             # Locked, and only after the claim: who changed the job while this message still waited put no second one
             # behind it and may not have committed yet. What is drawn now has to show that change.
-            job = tx.jobs.get(message.job_id, lock=True)
-            card = tx.outbox.card(message.job_id)
+            job = tx.jobs.get(message.job_id, lock=True) if message.job_id else None
+            card = tx.outbox.card(job.id) if job else None
             now, limits = self._context.clock(), self._context.limits
             view = card_view(tx, job=job, now=now, limits=limits) if job else None
-        if view is None:
+        if view is None and message.job_id is not None:
             self._drop(message, "the job is gone")
         else:
             self._attempt(message, view, card)
         return True
 
-    def _attempt(self, message: OutboxMessage, view: CardView, card: Card | None) -> None:
+    def _attempt(self, message: OutboxMessage, view: CardView | None, card: Card | None) -> None:
         try:
-            posted = self._poster.send(message, view, card)
+            posted = self._poster.send(message, view, card) if view else self._poster.tell_team(message)
         except SlackApiError as error:
             self._refused(message, error)
         except (SlackClientError, HTTPException, OSError, BrightRunError) as error:
@@ -108,7 +108,7 @@ class OutboxWorker:
 
     def _settle(self, message: OutboxMessage, posted: Posted, card: Card | None) -> None:
         with self._context.db.transaction() as tx:
-            if posted.card != card:
+            if posted.card is not None and posted.card != card:
                 tx.outbox.set_card(posted.card)
             tx.outbox.sent(message.id, ts=posted.ts, at=self._context.clock())
 

@@ -7,7 +7,6 @@ again. A card that cannot be in its channel goes to the one who asked for the ru
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,10 +15,13 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
+from blocks.budget_notices import team_notice
 from blocks.card import job_card
 from blocks.milestones import milestone
+from blocks.text import is_user
 from bot import messages
 from bot.context import BotContext
+from bot.pictures import upload_picture
 from functions.model.job import Job
 from functions.model.outbox import Card, Notice, OutboxMessage
 from functions.model.views import CardView
@@ -29,8 +31,6 @@ log = logging.getLogger(__name__)
 EVENT_TYPE = "brightrun_message"
 # Points of a picture; more are not seen.
 _CURVE_POINTS = 600
-# Slack takes a picture in asynchronously and refuses blocks that name it too early.
-_PICTURE_LOOKS, _PICTURE_PAUSE_S = 10, 0.5
 
 _REASONS: dict[str, Callable[[str], str]] = {
     "not_in_channel": messages.not_in_channel,
@@ -44,10 +44,10 @@ _REASONS: dict[str, Callable[[str], str]] = {
 
 @dataclass(frozen=True)
 class Posted:
-    """The message's ts, and where the job's card is now."""
+    """The message's ts, and where the job's card is now; None where it tells of no job."""
 
     ts: str
-    card: Card
+    card: Card | None
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,18 @@ class Poster:
         place = _Place(card.channel_id, card.ts)
         self._post_once(message, "set aside", place, messages.set_aside(message.notice.value, reference), [])
 
+    def tell_team(self, message: OutboxMessage) -> Posted:
+        """Bring a message that tells of no job to its channel, or to its person directly.
+
+        Raises:
+            SlackApiError: Slack refused.
+        """
+        place = message.channel_id
+        if is_user(place):
+            place = str(self._client.conversations_open(users=place)["channel"]["id"])
+        text, blocks = team_notice(message.notice, message.data)
+        return Posted(self._post_once(message, "team", _Place(place), text, blocks), None)
+
     def _send(self, message: OutboxMessage, view: CardView, card: Card | None) -> Posted:
         if card is None:
             card = self._post_card(message, view, message.channel_id)
@@ -110,7 +122,7 @@ class Poster:
 
     def _post_card(self, message: OutboxMessage, view: CardView, channel_id: str) -> Card:
         ts = self._post_once(message, "card", _Place(channel_id), *job_card(view))
-        return Card(job_id=message.job_id, channel_id=channel_id, ts=ts)
+        return Card(job_id=view.job.id, channel_id=channel_id, ts=ts)
 
     def _post_milestone(self, message: OutboxMessage, view: CardView, card: Card) -> str:
         place = _Place(card.channel_id, card.ts)
@@ -179,11 +191,4 @@ class Poster:
         return None
 
     def _upload(self, png: bytes, name: str) -> str:
-        # Not shared here: the message's image block names the file and carries the alt text.
-        answer = self._client.files_upload_v2(content=png, filename=name, title=name)
-        file_id = str(answer["files"][0]["id"])
-        for _ in range(_PICTURE_LOOKS):
-            if self._client.files_info(file=file_id)["file"].get("mimetype"):
-                break
-            time.sleep(_PICTURE_PAUSE_S)
-        return file_id
+        return upload_picture(self._client, png, name)

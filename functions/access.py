@@ -14,6 +14,8 @@ _NEEDS = {
     Permission.PROMOTE_JOBS: "move runs to the front of the queue",
     Permission.DOWNLOAD: "download results",
     Permission.MANAGE_BUDGET: "change the budget",
+    Permission.READ_AUDIT: "read the audit log",
+    Permission.MANAGE_ROLES: "change roles",
 }
 
 

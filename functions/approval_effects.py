@@ -8,8 +8,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from functions.approval_quotes import Asked, asked_of, quoted
+from functions.budget_rules import apply_limit_change
 from functions.errors import BrightRunError, NotAllowed
 from functions.model.approval import STARTS, Approval, ApprovalKind, ApprovalState
+from functions.model.budget import LimitChange
 from functions.model.money import dollars
 from functions.model.people import Person, Role
 from functions.model.views import QueueLimits
@@ -54,7 +56,15 @@ def carry_out(
     if request.kind is ApprovalKind.PROMOTION and asked.job_id is not None:
         job = move_to_front(tx, team_id=request.team_id, job_id=asked.job_id, by=by, now=now)
         return Effect(ApprovalState.APPROVED, outcome=f"{job.name} is the next one to start.")
+    change = LimitChange(
+        at=now,
+        before_cents=tx.ledger.limit(request.team_id),
+        limit_cents=asked.limit_cents,
+        changed_by=by,
+        reason=request.reason,
+    )
     tx.ledger.set_limit(request.team_id, asked.limit_cents)
+    apply_limit_change(tx, team_id=request.team_id, change=change, channel_id=request.channel_id)
     return Effect(ApprovalState.APPROVED, outcome=f"The limit is {dollars(asked.limit_cents)} now.")
 
 

@@ -2,48 +2,122 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from functions.errors import OverBudget
 from functions.model.job import Job
-from functions.model.money import BudgetStatus, EntryKind, dollars
+from functions.model.money import BudgetStatus, EntryKind, Period, dollars, month_start
 from functions.ports import Transaction
 
 
-def month_start(now: datetime) -> datetime:
-    """The first moment of the calendar month in UTC."""
-    return now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-
-
 def budget_status(tx: Transaction, *, team_id: str, now: datetime) -> BudgetStatus:
-    """Limit, spent this month and reserved now."""
-    spent, reserved = tx.ledger.sums(team_id, month_start(now))
-    return BudgetStatus(limit_cents=tx.ledger.limit(team_id), spent_cents=spent, reserved_cents=reserved)
+    """Limit with what was paid in, spent in the period and reserved now."""
+    rules = tx.ledger.rules(team_id)
+    spent, reserved = tx.ledger.sums(team_id, rules.period.start(now))
+    prepaid = prepaid_cents(tx, team_id=team_id, period=rules.period, now=now)
+    return BudgetStatus(
+        limit_cents=rules.limit_cents + prepaid,
+        spent_cents=spent,
+        reserved_cents=reserved,
+        prepaid_cents=prepaid,
+        grace_percent=rules.grace_percent,
+        hard_stop=rules.hard_stop,
+        period=rules.period,
+    )
+
+
+def prepaid_cents(tx: Transaction, *, team_id: str, period: Period, now: datetime) -> int:
+    """What was paid in beforehand and not used up: it begins to be used where a month's limit ends.
+
+    In a rolling period there is no month that could use it up; what was paid in counts for those 30 days.
+    """
+    if period is Period.ROLLING_30_DAYS:
+        return sum(cents for _, cents in tx.ledger.top_ups(team_id, period.start(now)))
+    paid = dict(tx.ledger.top_ups(team_id))
+    if not paid:
+        return 0
+    this_month = month_start(now).date()
+    first = now.replace(year=min(paid).year, month=min(paid).month, day=1, hour=0, minute=0, second=0, microsecond=0)
+    spent = dict(tx.ledger.months(team_id, first))
+    limits = tx.ledger.limit_changes(team_id)
+    balance = 0
+    for month in sorted({*paid, *spent, this_month}):
+        balance += paid.get(month, 0)
+        if month < this_month:
+            limit = next((c.before_cents for c in limits if c.at.date() > _last_day(month)), tx.ledger.limit(team_id))
+            balance = max(0, balance - max(0, spent.get(month, 0) - limit))
+    return balance
+
+
+def _last_day(month: date) -> date:
+    return (month + timedelta(days=32)).replace(day=1) - timedelta(days=1)
 
 
 def reserve(
-    tx: Transaction, *, team_id: str, job_id: UUID, cents: int, now: datetime, key: str, allow_grace: bool = False
-) -> None:
+    tx: Transaction,
+    *,
+    team_id: str,
+    job_id: UUID,
+    cents: int,
+    now: datetime,
+    key: str,
+    allow_grace: bool = False,
+    override: bool = False,
+) -> int:
     """Set money aside for a job. The budget's row is locked, so that starts at once take turns.
 
-    With `allow_grace`, which takes an approval, it may pass the limit by the grace.
+    Args:
+        tx: the transaction that starts the job.
+        team_id: whose budget.
+        job_id: for which job.
+        cents: how much.
+        now: the moment.
+        key: what this reservation is, once.
+        allow_grace: an approval lets it pass the limit, by at most the grace.
+        override: a manager answers for passing the limit, whatever the grace. Neither helps against a hard stop.
+
+    Returns:
+        By how many cents the limit is passed now; 0 where it is not.
 
     Raises:
-        OverBudget: it would pass the month's limit.
+        OverBudget: it would pass what may be used.
     """
-    limit = tx.ledger.lock_limit(team_id)
+    tx.ledger.lock_limit(team_id)
     status = budget_status(tx, team_id=team_id, now=now)
-    remaining = status.remaining_cents
-    if status.used_cents + cents > limit + (status.grace_cents if allow_grace else 0):
+    over = status.used_cents + cents - status.limit_cents
+    allowed = status.grace_cents if allow_grace else 0
+    if cents > 0 and over > allowed and (status.hard_stop or not override):
         raise OverBudget(
-            f"This run may cost {dollars(cents)}; {dollars(remaining)} of {dollars(limit)} is left this month, "
-            f"{dollars(cents - remaining)} too little.",
+            _refusal(status, cents, over, allow_grace=allow_grace),
             needed_cents=cents,
-            remaining_cents=remaining,
-            fix="Choose a smaller preset, or ask a budget manager to raise the limit.",
+            remaining_cents=status.remaining_cents,
+            fix=_way_out(status),
         )
     tx.ledger.append(team_id=team_id, job_id=job_id, kind=EntryKind.RESERVE, cents=cents, at=now, key=f"reserve:{key}")
+    return max(0, over)
+
+
+def _refusal(status: BudgetStatus, cents: int, over: int, *, allow_grace: bool) -> str:
+    left = f"{dollars(status.remaining_cents)} of {dollars(status.limit_cents)} is left {period_words(status.period)}"
+    if allow_grace and status.grace_cents:
+        short = dollars(over - status.grace_cents)
+        return (
+            f"This run may cost {dollars(cents)}; {left}, "
+            f"{short} too little even with the grace of {dollars(status.grace_cents)}."
+        )
+    return f"This run may cost {dollars(cents)}; {left}, {dollars(cents - status.remaining_cents)} too little."
+
+
+def _way_out(status: BudgetStatus) -> str:
+    if status.hard_stop:
+        return "Nothing may pass the limit here. Choose a smaller preset, or ask a budget manager to raise the limit."
+    return "Choose a smaller preset, or ask a budget manager to raise the limit."
+
+
+def period_words(period: Period) -> str:
+    """`this month`, `in these 30 days`."""
+    return "this month" if period is Period.CALENDAR_MONTH else "in these 30 days"
 
 
 def close_attempt(tx: Transaction, *, job: Job, now: datetime) -> Job:

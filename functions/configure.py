@@ -12,6 +12,7 @@ from functions.budget import budget_status
 from functions.errors import InvalidInput, NotEligible, NotFound
 from functions.estimate import History, estimate_run
 from functions.failure_history import failure_warnings
+from functions.forecast import forecast
 from functions.history import team_history
 from functions.memory import memory_need
 from functions.model.catalog import BaseModelCard
@@ -33,6 +34,8 @@ from functions.training_files import default_preset, eligibility
 
 _HIGH_COST_CENTS = 100_00
 _LONG_SECONDS = 24 * 3600
+# FR1.2.2: soft warnings before the limit.
+_HIGH_PERCENT, _CRITICAL_PERCENT = 80, 90
 COMMON_TAGS = ("experiment", "production", "client-delivery", "test", "poc")
 
 
@@ -180,9 +183,16 @@ def startable(
 
 
 def review(
-    tx: Transaction, files: Files, *, team_id: str, choice: JobChoice, provider: str, now: datetime
+    tx: Transaction,
+    files: Files,
+    *,
+    team_id: str,
+    choice: JobChoice,
+    provider: str,
+    now: datetime,
+    may_override: bool = False,
 ) -> ReviewView:
-    """Everything chosen, checked, with what it costs.
+    """Everything chosen, checked, with what it costs. `may_override`: the reader may pass the limit.
 
     Raises:
         InvalidInput: something is missing or malformed; `field` says what.
@@ -215,6 +225,8 @@ def review(
         approval=needs_approval(expected, tier, budget.remaining_cents),
         alternatives=beside,
         tips=tips,
+        forecast=forecast(tx, team_id=team_id, now=now),
+        may_override=may_override and not budget.hard_stop,
     )
 
 
@@ -300,13 +312,29 @@ def _warnings(estimate: Estimate | None, memory: MemoryNeed | None, budget: Budg
         warnings.append(f"Long run: up to {hours:.0f} hours. Fewer epochs or less data shorten it.")
     over = over_budget_warning(estimate, budget) if estimate else ()
     warnings += over
-    if estimate and not over and budget.remaining_cents < estimate.cents_high * 3 // 2:
-        left = budget.remaining_cents - estimate.cents_high
-        warnings.append(f"This run may leave only {dollars(left)} of this month's budget.")
+    warnings += budget_warning(estimate, budget) if estimate and not over else ()
     if memory and not memory.fits and memory.available is not None:
         needed, there = memory.total / 1024**3, memory.available / 1024**3
         warnings.append(f"Needs about {needed:.0f} GB of GPU memory, the card has {there:.0f}.")
     return tuple(warnings)
+
+
+def budget_warning(estimate: Estimate, budget: BudgetStatus) -> tuple[str, ...]:
+    """What to say where the upper estimate fits, but leaves little."""
+    used, left = budget.used_cents + estimate.cents_high, budget.remaining_cents - estimate.cents_high
+    percent = used * 100 // budget.limit_cents if budget.limit_cents > 0 else 100
+    if percent >= _CRITICAL_PERCENT:
+        return (
+            f"With this run {percent} % of the budget is taken ({dollars(used)} of {dollars(budget.limit_cents)}); "
+            f"only {dollars(left)} would be left. Keep it for the runs that matter most.",
+        )
+    if percent >= _HIGH_PERCENT:
+        return (
+            f"With this run {percent} % of the budget is taken ({dollars(used)} of {dollars(budget.limit_cents)}).",
+        )
+    if budget.remaining_cents < estimate.cents_high * 3 // 2:
+        return (f"This run may leave only {dollars(left)} of the budget.",)
+    return ()
 
 
 def over_budget_warning(estimate: Estimate, budget: BudgetStatus) -> tuple[str, ...]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from functions.model.alerts import Curve
 from functions.model.approval import Approval, ApprovalCopy, ApprovalEvent, ApprovalState
+from functions.model.budget import AuditEntry, AuditFilter, BudgetView, DayForecast, JobCost, LimitChange
 from functions.model.conversation import TrainingSequence
 from functions.model.diagnosis import ConfigurationKey, EndingCounts, GpuWait, SuggestionRecord
 from functions.model.estimate import EstimateAccuracy, FinishedRun, InterruptionRecord
@@ -27,7 +28,7 @@ from functions.model.job import (
     StopRequest,
 )
 from functions.model.job_spec import JobSpec
-from functions.model.money import EntryKind
+from functions.model.money import BudgetRules, EntryKind
 from functions.model.outbox import Card, Notice, OutboxMessage
 from functions.model.people import Role
 from functions.model.progress import Progress
@@ -53,8 +54,16 @@ class People(Protocol):
         """Everybody of the team who has one of the roles, by user id."""
         ...
 
-    def set_role(self, team_id: str, user_id: str, role: Role) -> None:
-        """Give a person a role."""
+    def set_role(self, team_id: str, user_id: str, role: Role, *, by: str = "") -> None:
+        """Give a person a role; `by` whom, where a person did it."""
+        ...
+
+    def seed_role(self, team_id: str, user_id: str, role: Role) -> None:
+        """Give a person a role, unless somebody gave them one in Slack."""
+        ...
+
+    def roles(self, team_id: str, *, lock: bool = False) -> dict[str, Role]:
+        """Everybody's role by user id; `lock` holds the rows until the transaction ends."""
         ...
 
 
@@ -277,8 +286,52 @@ class Ledger(Protocol):
         """The monthly limit in cents."""
         ...
 
+    def rules(self, team_id: str) -> BudgetRules:
+        """The team's rules; of a team never seen, those that every team begins with."""
+        ...
+
+    def set_rules(self, team_id: str, rules: BudgetRules) -> None:
+        """Replace the rules of a team whose row is there."""
+        ...
+
+    def add_limit_change(self, team_id: str, change: LimitChange) -> None:
+        """Keep what the limit was before and is from now on."""
+        ...
+
+    def limit_changes(self, team_id: str) -> list[LimitChange]:
+        """Every change of the limit, the oldest first."""
+        ...
+
+    def teams(self) -> list[str]:
+        """Every team that has a budget or money in the ledger."""
+        ...
+
     def sums(self, team_id: str, since: datetime) -> tuple[int, int]:
         """(spent since then, reserved now) in cents."""
+        ...
+
+    def top_ups(self, team_id: str, since: datetime | None = None) -> list[tuple[date, int]]:
+        """What was paid in beforehand, by calendar month (its first day), the oldest first."""
+        ...
+
+    def months(self, team_id: str, since: datetime) -> list[tuple[date, int]]:
+        """Spending by calendar month (its first day) since then, the oldest first; months without any are left out."""
+        ...
+
+    def daily(self, team_id: str, since: datetime, until: datetime) -> list[tuple[date, int]]:
+        """Spending by day from then and before the other; days without any are left out."""
+        ...
+
+    def job_costs(self, team_id: str, since: datetime) -> list[JobCost]:
+        """The jobs of a period: made or settled since then, or holding money now."""
+        ...
+
+    def keep_forecast(self, team_id: str, made: DayForecast) -> bool:
+        """Keep a day's forecast; False where the day has one already."""
+        ...
+
+    def forecasts(self, team_id: str, since: date, before: date) -> list[DayForecast]:
+        """The forecasts from one day on and before another, the oldest first."""
         ...
 
     def reserved_for(self, job_id: UUID) -> int:
@@ -301,6 +354,19 @@ class Outbox(Protocol):
         self, *, job: Job, notice: Notice, key: str, at: datetime, data: dict[str, float | int | str | None]
     ) -> None:
         """Queue a message; the same key again changes nothing. A pending CARD is not queued twice."""
+        ...
+
+    def put_team(
+        self,
+        *,
+        team_id: str,
+        channel_id: str,
+        notice: Notice,
+        key: str,
+        at: datetime,
+        data: dict[str, float | int | str | None],
+    ) -> None:
+        """Queue a message that tells of no job, to a channel's or a person's id; the same key there changes nothing."""
         ...
 
     def claim(self, now: datetime) -> OutboxMessage | None:
@@ -470,6 +536,18 @@ class Audit(Protocol):
         """Write down who did what."""
         ...
 
+    def entries(self, team_id: str, since: datetime, chosen: AuditFilter, limit: int) -> list[AuditEntry]:
+        """What was written down since then and matches, the newest first."""
+        ...
+
+    def count(self, team_id: str, since: datetime, chosen: AuditFilter) -> int:
+        """How many entries match."""
+        ...
+
+    def areas(self, team_id: str) -> list[str]:
+        """The first words of all actions that occur."""
+        ...
+
 
 class Transaction(Protocol):
     """A unit of work: all of it happens, or none."""
@@ -591,4 +669,16 @@ class Pictures(Protocol):
 
     def quote(self, quote: QuoteView) -> bytes:
         """An estimate as a PDF of one page."""
+        ...
+
+    def budget(self, view: BudgetView) -> bytes:
+        """The period's spending against its limit with the forecast, and the last months, as PNG."""
+        ...
+
+    def budget_csv(self, view: BudgetView) -> bytes:
+        """What each run of the period cost, as CSV."""
+        ...
+
+    def audit_csv(self, entries: Sequence[AuditEntry]) -> bytes:
+        """The audit log as CSV."""
         ...

@@ -25,6 +25,7 @@ from functions.model.people import Permission, Person
 from functions.model.states import JobState
 from functions.model.training_file import TrainingFile
 from functions.model.views import QueueLimits
+from functions.override import record_override, require_override
 from functions.ports import Clock, Database, Files, Transaction
 from functions.queue import require_place_in_queue
 
@@ -40,17 +41,24 @@ def start_job(
     request_key: str,
     channel_id: str,
     limits: QueueLimits,
+    override: str = "",
 ) -> Job:
     """Queue the job and reserve its upper estimate. The same request again returns the job that it made.
 
+    `override` is a manager's justification for passing the limit; it is not looked at where the run fits.
+
     Raises:
-        NotAllowed: the person may not start jobs.
+        NotAllowed: the person may not start jobs, or gives an override without being a manager.
         InvalidInput, NotEligible, NotFound, QueueFull, OverBudget: as they say; the attempt is in the audit log.
     """
     try:
         with db.transaction() as tx:
             require(person, Permission.START_JOBS)
-            return _start(tx, files, person, choice, request_key, channel_id, provider, limits, clock())
+            if override:
+                require_override(person, override)
+            return _start(
+                tx, files, person, choice, request_key, channel_id, provider, limits, clock(), override=override
+            )
     except BrightRunError as refused:
         with db.transaction() as tx:
             tx.audit.append(
@@ -98,6 +106,7 @@ def _start(
     now: datetime,
     *,
     approved: bool = False,
+    override: str = "",
 ) -> Job:
     team_id = person.team_id
     # The budget's row is every start's turnstile: what is checked below stays true until this commits.
@@ -122,7 +131,7 @@ def _start(
         channel_id=channel_id,
         created_at=now,
     )
-    return enqueue(tx, new, file=option.file, now=now, allow_grace=approved)
+    return enqueue(tx, new, file=option.file, now=now, allow_grace=approved, override=override)
 
 
 def _require_approval(choice: JobChoice, estimate: Estimate, *, approved: bool) -> None:
@@ -134,8 +143,18 @@ def _require_approval(choice: JobChoice, estimate: Estimate, *, approved: bool) 
         )
 
 
-def enqueue(tx: Transaction, new: NewJob, *, file: TrainingFile, now: datetime, allow_grace: bool = False) -> Job:
+def enqueue(
+    tx: Transaction,
+    new: NewJob,
+    *,
+    file: TrainingFile,
+    now: datetime,
+    allow_grace: bool = False,
+    override: str = "",
+) -> Job:
     """Insert a job that was checked, with its money reserved, and tell of it.
+
+    `override` is the justification, checked already, with which it may pass the limit.
 
     Raises:
         InvalidInput: it does not fit its machine's memory.
@@ -143,7 +162,7 @@ def enqueue(tx: Transaction, new: NewJob, *, file: TrainingFile, now: datetime, 
     """
     _require_memory(new, file.stats.tokens.longest if file.stats.tokens else 0)
     tx.jobs.insert(new)
-    reserve(
+    over = reserve(
         tx,
         team_id=new.team_id,
         job_id=new.id,
@@ -151,6 +170,7 @@ def enqueue(tx: Transaction, new: NewJob, *, file: TrainingFile, now: datetime, 
         now=now,
         key=f"{new.id}:0",
         allow_grace=allow_grace,
+        override=bool(override),
     )
     tx.jobs.add_tags(new.team_id, new.choice.tags)
     job = tx.jobs.get(new.id)
@@ -166,6 +186,8 @@ def enqueue(tx: Transaction, new: NewJob, *, file: TrainingFile, now: datetime, 
         detail={"name": job.name, "reserved_cents": new.estimate.cents_high, **origin},
     )
     tx.outbox.put(job=job, notice=Notice.CARD, key="", at=now, data={})
+    if over and override:
+        record_override(tx, job=job, by=new.created_by, reason=override, over_cents=over, now=now)
     return job
 
 

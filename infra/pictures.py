@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from functions.errors import Unavailable
+from functions.model.budget import AuditEntry, BudgetView
 from functions.model.job import Job
 from functions.model.views import MetricPoint, QuoteView
 
@@ -49,6 +50,24 @@ class FigurePictures:
             raise _no_pango() from error
 
         return quote_pdf(quote)
+
+    def budget(self, view: BudgetView) -> bytes:
+        """The period's spending against its limit with the forecast, and the last months, as PNG."""
+        from reports.budget_figure import budget_figure
+
+        return budget_figure(view)
+
+    def budget_csv(self, view: BudgetView) -> bytes:
+        """What each run of the period cost, as CSV."""
+        from reports.exports import budget_csv
+
+        return budget_csv(view)
+
+    def audit_csv(self, entries: Sequence[AuditEntry]) -> bytes:
+        """The audit log as CSV."""
+        from reports.exports import audit_csv
+
+        return audit_csv(entries)
 
 
 def _no_pango() -> Unavailable:

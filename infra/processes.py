@@ -13,12 +13,13 @@ from slack_bolt.adapter.socket_mode import SocketModeHandler
 
 from bot.commands import COMMANDS
 from bot.sending import sender
+from functions.digest import BudgetLoop
 from functions.errors import BrightRunError
 from infra.clock import utc_now
 from infra.http.app import create_http_app
 from infra.local_files import LocalFiles
 from infra.settings import LOCAL_APP_TOKEN, LOCAL_BOT_TOKEN, DatabaseRole, Settings
-from infra.wiring import build_parts, slack_client
+from infra.wiring import build_parts, seed_managers_group, slack_client
 from infra.workspace.app import WorkspaceConfig
 from infra.workspace.serving import serve
 
@@ -96,6 +97,7 @@ def run_bot(settings: Settings) -> None:
     handler = SocketModeHandler(parts.slack_app(), token) if token else None
     if handler is not None:
         handler.connect()  # type: ignore[no-untyped-call]
+    seed_managers_group(parts.db, settings, slack_client(settings))
     _repeat(sender(parts.context(), slack_client(settings, retries=False)), stop, _IDLE_SECONDS)
     if handler is not None:
         handler.client.auto_reconnect_enabled = False
@@ -107,9 +109,11 @@ def run_reconcile(settings: Settings) -> None:
     """The reconcile loop."""
     parts = build_parts(settings, DatabaseRole.FUNCTIONS)
     reconciler = parts.reconciler()
+    budgets = BudgetLoop(parts.db, clock=utc_now)
 
     def step() -> bool:
         reconciler.step()
+        budgets.step()
         return False
 
     _repeat(step, stop_signal(), settings.reconcile_seconds)

@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     viewers: Annotated[tuple[str, ...], NoDecode] = ()
     managers: Annotated[tuple[str, ...], NoDecode] = ()
     admins: Annotated[tuple[str, ...], NoDecode] = ()
+    managers_group: str = ""
 
     @property
     def uses_local_workspace(self) -> bool:

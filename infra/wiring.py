@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 from slack_bolt import App
 from slack_sdk import WebClient
+from slack_sdk.errors import SlackClientError
 
 from bot.app import create_app
 from bot.context import BotContext
@@ -21,6 +23,7 @@ from functions.model.people import Role
 from functions.model.views import QueueLimits
 from functions.ports import Compute, Database, Files
 from functions.reconcile import Reconciler
+from functions.roles import seed_managers
 from functions.training_files import MAX_BYTES
 from gpu_jobs.embedded_model import ensure_embedded_model
 from infra.clock import utc_now
@@ -35,7 +38,9 @@ from infra.workspace.state import DEFAULT_USERS
 if TYPE_CHECKING:
     from infra.supabase_files import SupabaseFiles
 
-_LOCAL_ROLES = {"U0MARCUS": Role.MANAGER, "U0VIEWER": Role.VIEWER}
+log = logging.getLogger(__name__)
+
+_LOCAL_ROLES = {"U0MARCUS": Role.MANAGER, "U0VIEWER": Role.VIEWER, "U0ADA": Role.ADMIN}
 
 
 @dataclass(frozen=True)
@@ -196,7 +201,10 @@ def slack_fetch(token: str) -> Callable[[str, Path], None]:
 
 
 def seed_roles(db: Database, settings: Settings) -> None:
-    """Give the people named in the settings their roles; in the local workspace, its people theirs."""
+    """Give the people named in the settings their roles; in the local workspace, its people theirs.
+
+    A role that an admin gave in Slack stays.
+    """
     named = [
         (Role.VIEWER, settings.viewers),
         (Role.MANAGER, settings.managers),
@@ -206,8 +214,26 @@ def seed_roles(db: Database, settings: Settings) -> None:
         if settings.uses_local_workspace:
             for user in DEFAULT_USERS:
                 role = _LOCAL_ROLES.get(user.id, Role.MEMBER)
-                tx.people.set_role(LOCAL_TEAM, user.id, role)
+                tx.people.seed_role(LOCAL_TEAM, user.id, role)
         for role, people in named:
             for entry in people:
                 team_id, _, user_id = entry.rpartition(":")
-                tx.people.set_role(team_id or LOCAL_TEAM, user_id, role)
+                tx.people.seed_role(team_id or LOCAL_TEAM, user_id, role)
+
+
+def seed_managers_group(db: Database, settings: Settings, client: WebClient) -> None:
+    """Make the members of the configured Slack user group managers; asked at every start of the bot.
+
+    Slack's refusal is logged and nothing is changed: who was a manager stays one.
+    """
+    if not settings.managers_group:
+        return
+    try:
+        team_id = str(client.auth_test()["team_id"])
+        members: list[str] = client.usergroups_users_list(usergroup=settings.managers_group)["users"]
+    except SlackClientError:
+        log.exception("the members of user group %s could not be read", settings.managers_group)
+        return
+    with db.transaction() as tx:
+        seed_managers(tx, team_id=team_id, members=members)
+    log.info("%s members of user group %s are managers", len(members), settings.managers_group)

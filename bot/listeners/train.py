@@ -11,6 +11,7 @@ from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
 from blocks import train_form as form
+from blocks.over_budget import override_block, read_override
 from blocks.review import CHECKLIST_BLOCK, REVIEW_CALLBACK, checklist_complete, review, started
 from blocks.train_state import read_train_form
 from bot.commands import TRAIN
@@ -112,7 +113,8 @@ class Train:
         view, asked = body["view"], origin(body)
         values = view["state"]["values"]
         try:
-            require(asked.person(self._context), Permission.START_JOBS)
+            person = asked.person(self._context)
+            require(person, Permission.START_JOBS)
             with self._context.db.transaction() as tx:
                 key = json.loads(view["private_metadata"])["key"]
                 chosen = configure.review(
@@ -122,6 +124,7 @@ class Train:
                     choice=read_train_form(values),
                     provider=self._context.provider,
                     now=self._context.clock(),
+                    may_override=person.may(Permission.MANAGE_BUDGET),
                 )
                 # Notes alone may fill what Slack lets a view carry, so the choice waits here.
                 tx.jobs.keep_draft(asked.team_id, key, chosen.choice)
@@ -148,9 +151,10 @@ class Train:
                 request_key=kept["key"],
                 channel_id=kept["channel"],
                 limits=self._context.limits,
+                override=read_override(view["state"]["values"]),
             )
         except Exception as error:  # noqa: BLE001 - shown at the field, by its reference where nobody foresaw it
-            ack(response_action="errors", errors={CHECKLIST_BLOCK: sentence(error)})
+            ack(response_action="errors", errors={override_block(error, view) or CHECKLIST_BLOCK: sentence(error)})
             return
         ack(response_action="update", view=started(job))
 

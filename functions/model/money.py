@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
 from math import ceil
@@ -19,15 +20,59 @@ class EntryKind(StrEnum):
     ADJUST = "adjust"
 
 
+class Period(StrEnum):
+    """Over what a budget's spending is counted."""
+
+    CALENDAR_MONTH = "calendar_month"
+    ROLLING_30_DAYS = "rolling_30_days"
+
+    def start(self, now: datetime) -> datetime:
+        """The first moment that counts at `now`."""
+        return month_start(now) if self is Period.CALENDAR_MONTH else now - timedelta(days=30)
+
+
+def month_start(now: datetime) -> datetime:
+    """The first moment of the calendar month in UTC."""
+    return now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def next_month(now: datetime) -> datetime:
+    """The first moment of the calendar month after this one in UTC."""
+    return month_start(month_start(now) + timedelta(days=32))
+
+
+class BudgetRules(BaseModel):
+    """How a team's budget works. `recipients` are user ids; none means every manager and admin.
+
+    `grace_percent` is how far an approval may pass the limit; with `hard_stop` nothing passes it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    limit_cents: int
+    period: Period = Period.CALENDAR_MONTH
+    grace_percent: int = 10
+    hard_stop: bool = False
+    recipients: tuple[str, ...] = ()
+    channel_id: str = ""
+    daily_digest: bool = True
+
+
 class BudgetStatus(BaseModel):
-    """A month's budget in cents: the limit, what was spent, what is reserved for running jobs."""
+    """A period's budget in cents: the limit, what was spent, what is reserved for running jobs.
+
+    `limit_cents` holds what was paid in beforehand, `prepaid_cents`, on top of the limit that was set.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     limit_cents: int
     spent_cents: int
     reserved_cents: int
+    prepaid_cents: int = 0
     grace_percent: int = 10
+    hard_stop: bool = False
+    period: Period = Period.CALENDAR_MONTH
 
     @property
     def used_cents(self) -> int:
@@ -35,14 +80,14 @@ class BudgetStatus(BaseModel):
         return self.spent_cents + self.reserved_cents
 
     @property
-    def grace_cents(self) -> int:
-        """How far an approved start may pass the limit."""
-        return self.limit_cents * self.grace_percent // 100
-
-    @property
     def remaining_cents(self) -> int:
         """What a new reservation may still take; never below zero."""
         return max(0, self.limit_cents - self.used_cents)
+
+    @property
+    def grace_cents(self) -> int:
+        """How far an approval may pass the limit."""
+        return 0 if self.hard_stop else self.limit_cents * self.grace_percent // 100
 
 
 def cost_cents(seconds: float, rate_cents_per_hour: int) -> int:

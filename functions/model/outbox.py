@@ -26,10 +26,18 @@ class Notice(StrEnum):
     GPU_FOUND = "gpu_found"
     ALERT = "alert"
     SPEND = "spend"
+    # Of a team, not of a job.
+    BUDGET_ALERT = "budget_alert"
+    BUDGET_RISK = "budget_risk"
+    BUDGET_CHANGED = "budget_changed"
+    BUDGET_OVERRIDE = "budget_override"
+    BUDGET_DIGEST = "budget_digest"
+    BUDGET_MONTH = "budget_month"
 
 
 class OutboxMessage(BaseModel):
     """A row of `outbox`. A CARD is edited in place; every other notice is one message in its thread.
+    One without a job tells of the team; its `channel_id` is a channel's or a person's id.
 
     `sending_since` is set, in a transaction of its own, before Slack is called: a row found in that
     state after a crash may or may not have been sent, and is looked up before it is sent again.
@@ -39,7 +47,7 @@ class OutboxMessage(BaseModel):
 
     id: int
     team_id: str
-    job_id: UUID
+    job_id: UUID | None
     channel_id: str
     notice: Notice
     data: dict[str, float | int | str | None]

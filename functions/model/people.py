@@ -26,6 +26,8 @@ class Permission(StrEnum):
     PROMOTE_JOBS = "promote_jobs"
     DOWNLOAD = "download"
     MANAGE_BUDGET = "manage_budget"
+    READ_AUDIT = "read_audit"
+    MANAGE_ROLES = "manage_roles"
 
 
 _BY_ROLE: dict[Role, frozenset[Permission]] = {
@@ -39,7 +41,7 @@ _BY_ROLE: dict[Role, frozenset[Permission]] = {
             Permission.DOWNLOAD,
         }
     ),
-    Role.MANAGER: frozenset(Permission),
+    Role.MANAGER: frozenset(Permission) - {Permission.MANAGE_ROLES},
     Role.ADMIN: frozenset(Permission),
 }
 

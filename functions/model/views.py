@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from functions.model.alerts import Alert
 from functions.model.approval import ApprovalKind
+from functions.model.budget import Forecast
 from functions.model.catalog import BaseModelCard, Preset, Tier
 from functions.model.diagnosis import Diagnosis, GpuWait
 from functions.model.estimate import Estimate, InterruptionRecord, MemoryNeed
@@ -148,6 +149,8 @@ class ReviewView(_View):
     approval: ApprovalKind | None = None
     alternatives: tuple[Alternative, ...] = ()
     tips: tuple[SavingTip, ...] = ()
+    forecast: Forecast | None = None
+    may_override: bool = False
 
 
 class QuoteView(_View):

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from starlette.applications import Starlette
 
 from bot.sending import sender
+from functions.digest import BudgetLoop
 from functions.errors import BrightRunError, InvalidInput
 from infra.clock import utc_now
 from infra.http.app import create_http_app
 from infra.settings import Settings
-from infra.wiring import Parts, build_parts, slack_client
+from infra.wiring import Parts, build_parts, seed_managers_group, slack_client
 
 log = logging.getLogger(__name__)
 
@@ -68,11 +69,15 @@ def create_web_app() -> Starlette:
 def run_loops(seconds: float) -> None:
     """The outbox and the reconcile loop side by side, for so long. Safe while another run of it is still going."""
     parts = _parts()
+    seed_managers_group(parts.db, parts.settings, slack_client(parts.settings))
     send = sender(parts.context(), slack_client(parts.settings, retries=False))
     reconciler = parts.reconciler()
 
+    budgets = BudgetLoop(parts.db, clock=utc_now)
+
     def reconcile() -> bool:
         reconciler.step()
+        budgets.step()
         return False
 
     end = time.monotonic() + seconds

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
-from functions.model.money import EntryKind
+from psycopg.types.json import Jsonb
+
+from functions.model.budget import DayForecast, JobCost, LimitChange
+from functions.model.money import BudgetRules, EntryKind
 from infra.postgres.rows import Table
+
+# Days and months are told in UTC, whatever the session's zone is.
+_RULES = "period, grace_percent, hard_stop, recipients, channel_id, daily_digest"
 
 
 class LedgerTable(Table):
@@ -33,6 +39,53 @@ class LedgerTable(Table):
         found = self._value("select monthly_limit_cents from budgets where team_id = %s", team_id)
         return self.default_limit_cents if found is None else int(found)
 
+    def rules(self, team_id: str) -> BudgetRules:
+        """The team's rules; of a team never seen, those that every team begins with."""
+        row = self._one(f"select monthly_limit_cents as limit_cents, {_RULES} from budgets where team_id = %s", team_id)  # noqa: S608 - our own columns
+        return BudgetRules.model_validate(row) if row else BudgetRules(limit_cents=self.default_limit_cents)
+
+    def set_rules(self, team_id: str, rules: BudgetRules) -> None:
+        """Replace the rules of a team whose row is there."""
+        self._run(
+            "update budgets set monthly_limit_cents = %s, period = %s, grace_percent = %s, hard_stop = %s,"
+            " recipients = %s, channel_id = %s, daily_digest = %s where team_id = %s",
+            rules.limit_cents,
+            rules.period.value,
+            rules.grace_percent,
+            rules.hard_stop,
+            Jsonb(list(rules.recipients)),
+            rules.channel_id,
+            rules.daily_digest,
+            team_id,
+        )
+
+    def add_limit_change(self, team_id: str, change: LimitChange) -> None:
+        """Keep what the limit was before and is from now on."""
+        self._run(
+            "insert into budget_limits (team_id, at, before_cents, limit_cents, changed_by, reason)"
+            " values (%s, %s, %s, %s, %s, %s)",
+            team_id,
+            change.at,
+            change.before_cents,
+            change.limit_cents,
+            change.changed_by,
+            change.reason,
+        )
+
+    def limit_changes(self, team_id: str) -> list[LimitChange]:
+        """Every change of the limit, the oldest first."""
+        rows = self._all(
+            "select at, before_cents, limit_cents, changed_by, reason from budget_limits where team_id = %s"
+            " order by at, id",
+            team_id,
+        )
+        return [LimitChange.model_validate(row) for row in rows]
+
+    def teams(self) -> list[str]:
+        """Every team that has a budget or money in the ledger."""
+        rows = self._all("select team_id from budgets union select team_id from ledger order by team_id")
+        return [row["team_id"] for row in rows]
+
     def sums(self, team_id: str, since: datetime) -> tuple[int, int]:
         """(spent since then, reserved now) in cents."""
         row = self._one(
@@ -43,6 +96,57 @@ class LedgerTable(Table):
             team_id,
         )
         return (int(row["spent"]), int(row["reserved"])) if row else (0, 0)
+
+    def top_ups(self, team_id: str, since: datetime | None = None) -> list[tuple[date, int]]:
+        """What was paid in beforehand, by calendar month (its first day), the oldest first."""
+        rows = self._all(
+            "select date_trunc('month', at at time zone 'UTC')::date as month, sum(cents)::bigint as cents from ledger"
+            " where team_id = %s and kind = 'top_up' and at >= coalesce(%s, '-infinity'::timestamptz)"
+            " group by 1 order by 1",
+            team_id,
+            since,
+        )
+        return [(row["month"], int(row["cents"])) for row in rows]
+
+    def months(self, team_id: str, since: datetime) -> list[tuple[date, int]]:
+        """Spending by calendar month (its first day) since then, the oldest first; months without any are left out."""
+        rows = self._all(
+            "select date_trunc('month', at at time zone 'UTC')::date as month, sum(cents)::bigint as cents from ledger"
+            " where team_id = %s and kind in ('settle', 'adjust') and at >= %s group by 1 order by 1",
+            team_id,
+            since,
+        )
+        return [(row["month"], int(row["cents"])) for row in rows]
+
+    def daily(self, team_id: str, since: datetime, until: datetime) -> list[tuple[date, int]]:
+        """Spending by day from then and before the other; days without any are left out."""
+        rows = self._all(
+            "select (at at time zone 'UTC')::date as day, sum(cents)::bigint as cents from ledger"
+            " where team_id = %s and kind in ('settle', 'adjust') and at >= %s and at < %s group by 1 order by 1",
+            team_id,
+            since,
+            until,
+        )
+        return [(row["day"], int(row["cents"])) for row in rows]
+
+    def job_costs(self, team_id: str, since: datetime) -> list[JobCost]:
+        """The jobs of a period: made or settled since then, or holding money now."""
+        rows = self._all(
+            "select j.id as job_id, j.name, j.status as state, j.created_by, j.client, j.project, j.preset, j.tier,"
+            " j.created_at, j.ended_at, coalesce(l.settled, 0)::bigint as settled_cents,"
+            " coalesce(l.reserved, 0)::bigint as reserved_cents"
+            " from training_jobs j left join (select job_id,"
+            "   sum(cents) filter (where kind in ('settle', 'adjust') and at >= %s) as settled,"
+            "   sum(cents) filter (where kind in ('reserve', 'release')) as reserved"
+            "   from ledger where team_id = %s and job_id is not null group by job_id) l on l.job_id = j.id"
+            " where j.team_id = %s and (j.created_at >= %s or l.settled is not null or l.reserved > 0)"
+            " order by j.created_at desc",
+            since,
+            team_id,
+            team_id,
+            since,
+        )
+        return [JobCost.model_validate(row) for row in rows]
 
     def reserved_for(self, job_id: UUID) -> int:
         """What is still reserved for a job, in cents."""
@@ -72,3 +176,29 @@ class LedgerTable(Table):
             key,
         )
         return done.rowcount == 1
+
+    def keep_forecast(self, team_id: str, made: DayForecast) -> bool:
+        """Keep a day's forecast; False where the day has one already."""
+        done = self._run(
+            "insert into budget_forecasts (team_id, day, period, spent_cents, best_cents, expected_cents, worst_cents)"
+            " values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
+            team_id,
+            made.day,
+            made.period.value,
+            made.spent_cents,
+            made.best_cents,
+            made.expected_cents,
+            made.worst_cents,
+        )
+        return done.rowcount == 1
+
+    def forecasts(self, team_id: str, since: date, before: date) -> list[DayForecast]:
+        """The forecasts from one day on and before another, the oldest first."""
+        rows = self._all(
+            "select day, period, spent_cents, best_cents, expected_cents, worst_cents from budget_forecasts"
+            " where team_id = %s and day >= %s and day < %s order by day",
+            team_id,
+            since,
+            before,
+        )
+        return [DayForecast.model_validate(row) for row in rows]

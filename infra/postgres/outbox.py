@@ -52,6 +52,29 @@ class OutboxTable(Table):
             at,
         )
 
+    def put_team(
+        self,
+        *,
+        team_id: str,
+        channel_id: str,
+        notice: Notice,
+        key: str,
+        at: datetime,
+        data: dict[str, float | int | str | None],
+    ) -> None:
+        """Queue a message that tells of no job; the same key there changes nothing."""
+        self._run(
+            "insert into outbox (team_id, channel_id, notice, data, not_before, message_key, created_at)"
+            " values (%s, %s, %s, %s, %s, %s, %s) on conflict (message_key) do nothing",
+            team_id,
+            channel_id,
+            notice.value,
+            Jsonb(data),
+            at,
+            f"{notice.value}:{team_id}:{channel_id}:{key}",
+            at,
+        )
+
     def claim(self, now: datetime) -> OutboxMessage | None:
         """Take the next message that is due, marked as being sent; one of a job at a time, in order."""
         row = self._one(

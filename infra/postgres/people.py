@@ -7,8 +7,14 @@ from datetime import datetime
 
 from psycopg.types.json import Jsonb
 
+from functions.model.budget import AuditEntry, AuditFilter
 from functions.model.people import Role
 from infra.postgres.rows import Table
+
+_MATCHES = (
+    " from audit_log where team_id = %s and at >= %s and (%s = '' or actor = %s)"
+    " and (%s = '' or split_part(action, '.', 1) = %s)"
+)
 
 
 class PeopleTable(Table):
@@ -27,15 +33,33 @@ class PeopleTable(Table):
         )
         return [row["user_id"] for row in rows]
 
-    def set_role(self, team_id: str, user_id: str, role: Role) -> None:
-        """Give a person a role."""
+    def set_role(self, team_id: str, user_id: str, role: Role, *, by: str = "") -> None:
+        """Give a person a role; `by` whom, where a person did it."""
+        self._run(
+            "insert into people (team_id, user_id, role, set_by) values (%s, %s, %s, %s)"
+            " on conflict (team_id, user_id) do update set role = excluded.role, set_by = excluded.set_by",
+            team_id,
+            user_id,
+            role.value,
+            by,
+        )
+
+    def seed_role(self, team_id: str, user_id: str, role: Role) -> None:
+        """Give a person a role, unless somebody gave them one in Slack."""
         self._run(
             "insert into people (team_id, user_id, role) values (%s, %s, %s)"
-            " on conflict (team_id, user_id) do update set role = excluded.role",
+            " on conflict (team_id, user_id) do update set role = excluded.role where people.set_by = ''",
             team_id,
             user_id,
             role.value,
         )
+
+    def roles(self, team_id: str, *, lock: bool = False) -> dict[str, Role]:
+        """Everybody's role by user id; `lock` holds the rows until the transaction ends."""
+        if lock:
+            self._run("select from people where team_id = %s order by user_id for update", team_id)
+        rows = self._all("select user_id, role from people where team_id = %s order by user_id", team_id)
+        return {row["user_id"]: Role(row["role"]) for row in rows}
 
 
 class AuditTable(Table):
@@ -61,6 +85,35 @@ class AuditTable(Table):
             target,
             Jsonb(detail),
         )
+
+    def entries(self, team_id: str, since: datetime, chosen: AuditFilter, limit: int) -> list[AuditEntry]:
+        """What was written down since then and matches, the newest first."""
+        rows = self._all(
+            "select id, at, actor, action, target, detail" + _MATCHES + " order by at desc, id desc limit %s",
+            team_id,
+            since,
+            chosen.actor,
+            chosen.actor,
+            chosen.area,
+            chosen.area,
+            limit,
+        )
+        return [AuditEntry.model_validate(row) for row in rows]
+
+    def count(self, team_id: str, since: datetime, chosen: AuditFilter) -> int:
+        """How many entries match."""
+        return int(
+            self._value(
+                "select count(*)" + _MATCHES, team_id, since, chosen.actor, chosen.actor, chosen.area, chosen.area
+            )
+        )
+
+    def areas(self, team_id: str) -> list[str]:
+        """The first words of all actions that occur."""
+        rows = self._all(
+            "select distinct split_part(action, '.', 1) as area from audit_log where team_id = %s order by 1", team_id
+        )
+        return [row["area"] for row in rows]
 
 
 class DeliveriesTable(Table):

@@ -14,6 +14,7 @@ from infra.workspace.state import (
     BOT_USER_ID,
     TEAM_ID,
     TEAM_NAME,
+    USER_GROUPS,
     Channel,
     Json,
     SlackError,
@@ -79,6 +80,7 @@ class Chat:
             "conversations.replies": self._replies,
             "users.info": lambda args: {"user": workspace.user_object(args.get("user"))},
             "users.list": self._users,
+            "usergroups.users.list": _group_members,
         }
 
     def _auth_test(self, _args: Json) -> Json:
@@ -179,6 +181,13 @@ class Chat:
     def _users(self, _args: Json) -> Json:
         ids = [*self._workspace.users, BOT_USER_ID]
         return {"members": [self._workspace.user_object(user) for user in ids]}
+
+
+def _group_members(args: Json) -> Json:
+    members = USER_GROUPS.get(str(args.get("usergroup")))
+    if members is None:
+        raise SlackError("no_such_subteam")
+    return {"users": list(members)}
 
 
 def _page_of(messages: list[Json], args: Json) -> Json:

@@ -54,7 +54,10 @@ DEFAULT_USERS = (
     WorkspaceUser("U0MARCUS", "marcus", "Budget manager"),
     WorkspaceUser("U0PRIYA", "priya", "Quality analyst"),
     WorkspaceUser("U0VIEWER", "vic", "Viewer"),
+    WorkspaceUser("U0ADA", "ada", "Admin"),
 )
+# User groups by id, as @finance would be one.
+USER_GROUPS = {"S0MANAGERS": ("U0MARCUS",)}
 
 
 @dataclass

@@ -27,6 +27,8 @@ def test_the_scopes_are_the_least_that_will_do() -> None:
         "channels:history",
         "groups:history",
         "im:history",
+        # Who is in the user group that names the managers.
+        "usergroups:read",
     }
 
 
