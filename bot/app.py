@@ -21,6 +21,7 @@ from bot.listeners import (
     home,
     jobs,
     lifecycle,
+    payments,
     roles,
     train,
 )
@@ -37,6 +38,7 @@ FEATURES = (
     datasets,
     home,
     budget,
+    payments,
     roles,
     help_page,
 )
