@@ -19,6 +19,7 @@ from bot.listeners import (
     estimates,
     help_page,
     home,
+    invoices,
     jobs,
     lifecycle,
     payments,
@@ -26,7 +27,7 @@ from bot.listeners import (
     train,
 )
 
-# `roles` goes before `help_page`, which answers whatever else is typed behind /brightrun.
+# `invoices` and `roles` go before `help_page`, which answers whatever else is typed behind /brightrun.
 FEATURES = (
     train,
     estimates,
@@ -39,6 +40,7 @@ FEATURES = (
     home,
     budget,
     payments,
+    invoices,
     roles,
     help_page,
 )
