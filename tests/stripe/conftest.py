@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import stripe
 
 from infra.stripe_payments import StripePayments
 from tests.serving import served
@@ -25,6 +26,8 @@ def stripe_url(fake: FakeStripe) -> Iterator[str]:
 
 
 @pytest.fixture
-def payments(stripe_url: str) -> StripePayments:
-    """The adapter, over the real SDK."""
+def payments(stripe_url: str, monkeypatch: pytest.MonkeyPatch) -> StripePayments:
+    """The adapter, over the real SDK, which waits half a second and more before it tries again."""
+    monkeypatch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0.01)
+    monkeypatch.setattr(stripe.HTTPClient, "MAX_DELAY", 0.02)
     return StripePayments(KEY, webhook_secret=WEBHOOK_SECRET, service_url="https://brightrun.test", api_url=stripe_url)

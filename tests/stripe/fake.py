@@ -49,8 +49,9 @@ class FakeStripe:
     # How many of the next answers get lost although the work was done, and how many calls are not done at all.
     lose_answers: int = 0
     be_down: int = 0
-    # Called before each POST is carried out; a test may raise or change things in it.
+    # Called before and after each POST is carried out, with its path and body; a test may raise in them.
     before: Callable[[str], None] = lambda _: None
+    after: Callable[[str], None] = lambda _: None
     _answered: dict[str, tuple[str, int, Json]] = field(default_factory=dict)
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -119,6 +120,10 @@ class FakeStripe:
             "api_version": "2026-10-28.endive",
             "data": {"object": shown},
         }
+
+    def forget_keys(self) -> None:
+        """A day passes: Stripe keeps idempotency keys no longer."""
+        self._answered.clear()
 
     def _id(self, prefix: str) -> str:
         return f"{prefix}_{next(self._numbers):06d}"
@@ -260,8 +265,9 @@ class FakeStripe:
             asked = f"{request.url.path}?{body}"
 
             def once() -> Json:
-                self.before(request.url.path)
+                self.before(asked)
                 if key in self._answered:
+                    self.after(asked)
                     before, status, content = self._answered[key]
                     if before != asked:
                         text = "Keys for idempotent requests can only be used with the same parameters."
@@ -272,6 +278,7 @@ class FakeStripe:
                 made = json.loads(json.dumps(action(request, _nested(body))))
                 self.calls.append((request.url.path, key))
                 self._answered[key] = (asked, 200, made)
+                self.after(asked)
                 return dict(made)
 
             return self._answer(request, once)
