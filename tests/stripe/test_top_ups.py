@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import LiteralString
 from uuid import uuid4
 
 import httpx
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg import sql
+from psycopg.errors import CheckViolation, InsufficientPrivilege
 
 from functions.budget import budget_status, reserve
 from functions.errors import Conflict, InvalidInput, NotAllowed, OverBudget, Unavailable
@@ -24,7 +29,7 @@ from infra.local_files import LocalFiles
 from infra.postgres.database import PostgresDatabase
 from infra.stripe_payments import StripePayments
 from tests.conftest import BUDGET_CENTS
-from tests.logins import logged_in
+from tests.logins import create_logins, logged_in, url_as
 from tests.scenario.house import ELENA, TEAM, SetClock
 from tests.serving import served
 from tests.stripe.fake import KEY, FakeStripe, Json, signed
@@ -210,8 +215,6 @@ def test_the_webhook_over_http_as_its_own_login(
 def test_the_same_event_delivered_at_once_is_credited_once(
     db: PostgresDatabase, fake: FakeStripe, payments: StripePayments
 ) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     session = str(ask(db, payments).session_id)
     first = fake.pay(session)
     # Two events that tell of the same payment, each delivered several times at the same moment.
@@ -221,3 +224,24 @@ def test_the_same_event_delivered_at_once_is_credited_once(
     assert heard.count(Heard.BOOKED) == 1
     assert heard.count(Heard.NOTHING_NEW) == 1
     assert budget(db).prepaid_cents == 200_00
+
+
+@pytest.mark.parametrize("group", ["brightrun_functions", "brightrun_ingest"])
+@pytest.mark.parametrize("table", ["top_ups", "stripe_payments", "stripe_events", "clients", "invoices"])
+def test_what_gpu_jobs_reach_sees_nothing_of_payments(database_url: str, group: str, table: str) -> None:
+    create_logins(database_url)
+    with psycopg.connect(url_as(database_url, group)) as connection, pytest.raises(InsufficientPrivilege):
+        connection.execute(sql.SQL("select * from {}").format(sql.Identifier(table)))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["'top_up', -1, 'pi_1'", "'refund', 1, 'pi_1'", "'refund', -1, null", "'gift', 1, 'pi_1'"],
+)
+def test_the_ledger_refuses_what_makes_no_sense(database_url: str, entry: LiteralString) -> None:
+    with psycopg.connect(database_url) as connection, pytest.raises(CheckViolation):
+        connection.execute(
+            sql.SQL(
+                "insert into ledger (team_id, kind, cents, payment_id, at, entry_key) values ('T', {}, now(), 'k')"
+            ).format(sql.SQL(entry))
+        )
