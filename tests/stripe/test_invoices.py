@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
+from threading import Barrier
 from uuid import UUID
 
 import pytest
@@ -149,8 +150,10 @@ def test_two_managers_at_the_same_moment_make_one_invoice(desk: Desk, runs: Runs
         runs.add("Acme Financial", 10_00)
     client = desk.client()
     digest = desk.review(client.id).digest
+    together = Barrier(4)
 
     def press(_: int) -> str:
+        together.wait(10)
         try:
             return desk.invoice(client.id, digest).status.value
         except BrightRunError as error:
