@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
@@ -15,10 +16,11 @@ from hypothesis import strategies as st
 from functions.clients import ClientChoice, check_client, set_up_client, terms_typed
 from functions.errors import BrightRunError, Conflict, InvalidInput, NotAllowed, NotFound, Unavailable
 from functions.invoices import MOST_LINES, finish_invoice, invoice_client, invoices_view, review_invoice
-from functions.model.invoices import Client, Invoice, InvoiceReview, InvoiceStatus, InvoicesView, Terms
+from functions.model.invoices import BillableRun, Client, Invoice, InvoiceReview, InvoiceStatus, InvoicesView, Terms
 from functions.model.people import Person, Role
 from infra.clock import utc_now
 from infra.postgres.database import PostgresDatabase
+from infra.postgres.invoices import InvoicesTable
 from infra.stripe_payments import StripePayments
 from tests.scenario.house import ELENA
 from tests.stripe.fake import FakeStripe, Refused
@@ -145,7 +147,17 @@ def test_whatever_breaks_it_is_finished_later_and_nothing_is_there_twice(
         assert [line["amount"] for line in final[-1]["lines"]] == [10_00, 20_00, 30_00]
 
 
-def test_two_managers_at_the_same_moment_make_one_invoice(desk: Desk, runs: Runs, fake: FakeStripe) -> None:
+def test_two_managers_at_the_same_moment_make_one_invoice(
+    desk: Desk, runs: Runs, fake: FakeStripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = InvoicesTable.billable
+
+    def slowly(self: InvoicesTable, team_id: str, *, test_mode: bool) -> list[BillableRun]:
+        found = look(self, team_id, test_mode=test_mode)
+        time.sleep(0.2)
+        return found
+
+    monkeypatch.setattr(InvoicesTable, "billable", slowly)
     for _ in range(3):
         runs.add("Acme Financial", 10_00)
     client = desk.client()
