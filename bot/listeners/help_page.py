@@ -1,4 +1,4 @@
-"""/brightrun help, and the way to what else stands behind /brightrun."""
+"""/brightrun help."""
 
 from __future__ import annotations
 
@@ -13,21 +13,15 @@ from bot import messages
 from bot.commands import BRIGHTRUN
 from bot.context import BotContext
 from bot.last_resort import told
-from bot.listeners.invoices import Invoicing
 from bot.request import first_time
 
 
 def register(app: App, context: BotContext) -> None:
     """Hang the feature's listeners on the app."""
 
-    invoicing = Invoicing(context)
-
     def command(ack: Ack, body: dict[str, Any], respond: Respond, client: WebClient) -> None:
         """`/brightrun`, with anything behind it."""
         ack()
-        if (body.get("text") or "").strip().lower() == "invoices":
-            invoicing.list(body, client)
-            return
         context.later(told(lambda: answer(body, respond), body=body, client=client))
 
     def answer(body: dict[str, Any], respond: Respond) -> None:

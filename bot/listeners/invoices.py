@@ -32,8 +32,9 @@ COMMAND = f"{BRIGHTRUN} invoices"
 
 
 def register(app: App, context: BotContext) -> None:
-    """Hang the feature's listeners on the app."""
+    """Hang the feature's listeners on the app; before those of `/brightrun`, which answer whatever is left."""
     listeners = Invoicing(context)
+    app.command(BRIGHTRUN, matchers=[_is_about_invoices])(listeners.list)
     app.action(screens.ACTION_REVIEW)(listeners.review)
     app.action(screens.ACTION_FINISH)(listeners.finish)
     app.action(screens.ACTION_CLIENT)(listeners.ask_client)
@@ -43,14 +44,19 @@ def register(app: App, context: BotContext) -> None:
     app.action(screens.ACTION_LINK)(lambda ack: ack())
 
 
+def _is_about_invoices(body: dict[str, Any]) -> bool:
+    return (body.get("text") or "").strip().lower() == "invoices"
+
+
 class Invoicing:
     """The listeners of client invoices."""
 
     def __init__(self, context: BotContext) -> None:
         self._context = context
 
-    def list(self, body: dict[str, Any], client: WebClient) -> None:
-        """`/brightrun invoices`, after its ack."""
+    def list(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
+        """`/brightrun invoices`."""
+        ack()
         self._open(body, client, screens.TITLE, lambda tx, person: self._list_view(tx, person))
 
     def review(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
