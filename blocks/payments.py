@@ -35,9 +35,9 @@ _PERIODS = {Period.CALENDAR_MONTH: "this month", Period.ROLLING_30_DAYS: "in the
 TEST_MODE = "Stripe is in test mode: no real money moves."
 
 
-def top_up_button(channel_id: str = "") -> Block:
-    """The button "Top up…". `channel_id`: where the budget is looked at, to be told there when money has come in."""
-    return button("Top up…", ACTION_TOP_UP, value=channel_id or "-")
+def top_up_button() -> Block:
+    """The button "Top up…"."""
+    return button("Top up…", ACTION_TOP_UP)
 
 
 def test_note(test_mode: bool) -> list[Block]:

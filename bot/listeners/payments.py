@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
 from blocks import payments as screens
-from blocks.text import channel
+from blocks.text import Block, channel
 from bot import messages
-from bot.commands import BRIGHTRUN
+from bot.commands import BUDGET
 from bot.context import BotContext
 from bot.errors import sentence
 from bot.last_resort import told
@@ -21,7 +22,7 @@ from bot.request import origin
 from bot.waiting import WaitingView
 from functions import payments
 from functions.access import require
-from functions.model.people import Permission
+from functions.model.people import Permission, Person
 
 View = dict[str, Any]
 
@@ -35,6 +36,18 @@ def register(app: App, context: BotContext) -> None:
     app.action(screens.ACTION_PAY)(lambda ack: ack())
 
 
+def budget_buttons(person: Person) -> Sequence[Block]:
+    """What `/budget` shows beside its own buttons."""
+    return [screens.top_up_button()] if person.may(Permission.MANAGE_BUDGET) else []
+
+
+def _where(body: dict[str, Any]) -> str:
+    """The channel to be told: of the message, or that in which the window below was asked for."""
+    below = json.loads((body.get("view") or {}).get("private_metadata") or "{}").get("channel", "")
+    # A private conversation is told anyhow, as its person is.
+    return next(filter(channel, (origin(body).channel_id, below)), "")
+
+
 class TopUps:
     """The listeners of a top-up."""
 
@@ -45,8 +58,7 @@ class TopUps:
         """ "Top up…", wherever the budget is shown."""
         ack()
         asked = origin(body)
-        # A private conversation is told anyhow, as its person is.
-        where = next(filter(channel, (asked.channel_id, body["actions"][0].get("value", ""))), "")
+        where = _where(body)
 
         def content(_: str) -> View:
             person = asked.person(self._context)
@@ -58,7 +70,7 @@ class TopUps:
 
         in_modal = (body.get("view") or {}).get("type") == "modal"
         answer_in_modal(
-            self._context, body, client, title=screens.TOP_UP_TITLE, command=BRIGHTRUN, content=content, push=in_modal
+            self._context, body, client, title=screens.TOP_UP_TITLE, command=BUDGET, content=content, push=in_modal
         )
 
     def submit(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from slack_sdk import WebClient
 
+from blocks.budget import BUDGET_CALLBACK
 from blocks.invoices import (
     ACTION_CLIENT,
     ACTION_FINISH,
@@ -77,7 +78,8 @@ def webhook(stage: Stage, event: Json) -> int:
 
 def test_a_manager_tops_up_and_everybody_hears_of_it(stage: Stage, fake: FakeStripe) -> None:
     manager = marcus(stage)
-    manager.click(budget_message(stage, manager), ACTION_TOP_UP)
+    assert manager.command(CHANNEL, "/budget") == {"ok": True}
+    manager.click(manager.wait_view(BUDGET_CALLBACK, 10), ACTION_TOP_UP)
     form = manager.wait_view(TOP_UP_CALLBACK)
     assert "*$500* of $500 is left this month." in words(form)
     assert TEST_MODE in words(form)
@@ -106,6 +108,10 @@ def test_a_manager_tops_up_and_everybody_hears_of_it(stage: Stage, fake: FakeStr
 
 
 def test_a_member_may_not_top_up_neither_on_the_click_nor_on_the_submit(stage: Stage, fake: FakeStripe) -> None:
+    assert stage.elena.command(CHANNEL, "/budget") == {"ok": True}
+    shown = stage.elena.wait_view(BUDGET_CALLBACK, 10)
+    assert ACTION_TOP_UP not in str(shown)
+    stage.elena.close(shown)
     stage.elena.click(budget_message(stage, stage.elena), ACTION_TOP_UP)
     assert "Your role, member, may not change the budget." in refusal(stage.elena, "may not")
     manager = marcus(stage)
