@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from functions.clients import ClientChoice, check_client, set_up_client, terms_typed
 from functions.errors import BrightRunError, Conflict, InvalidInput, NotAllowed, NotFound, Unavailable
 from functions.invoices import MOST_LINES, finish_invoice, invoice_client, invoices_view, review_invoice
-from functions.model.invoices import BillableRun, Client, Invoice, InvoiceReview, InvoiceStatus, InvoicesView, Terms
+from functions.model.invoices import Client, Invoice, InvoiceReview, InvoiceStatus, InvoicesView, Terms
 from functions.model.people import Person, Role
 from infra.clock import utc_now
 from infra.postgres.database import PostgresDatabase
@@ -150,14 +150,14 @@ def test_whatever_breaks_it_is_finished_later_and_nothing_is_there_twice(
 def test_two_managers_at_the_same_moment_make_one_invoice(
     desk: Desk, runs: Runs, fake: FakeStripe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = InvoicesTable.billable
+    look = InvoicesTable.begun
 
-    def slowly(self: InvoicesTable, team_id: str, *, test_mode: bool) -> list[BillableRun]:
-        found = look(self, team_id, test_mode=test_mode)
+    def slowly(self: InvoicesTable, client_id: UUID) -> Invoice | None:
+        found = look(self, client_id)
         time.sleep(0.2)
         return found
 
-    monkeypatch.setattr(InvoicesTable, "billable", slowly)
+    monkeypatch.setattr(InvoicesTable, "begun", slowly)
     for _ in range(3):
         runs.add("Acme Financial", 10_00)
     client = desk.client()
