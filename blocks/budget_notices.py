@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from blocks.home import ACTION_ALL_JOBS, ACTION_BUDGET
+from blocks.payments import refunded, topped_up
 from blocks.text import Block, MessageParts, actions, bold, button, context, mention, safe, safe_lines, section
 from blocks.units import bar, count, money, money_range
 from functions.model.outbox import Notice
@@ -144,4 +145,6 @@ _WORDS: dict[Notice, Callable[[Data], MessageParts]] = {
     Notice.BUDGET_OVERRIDE: _override,
     Notice.BUDGET_DIGEST: _digest,
     Notice.BUDGET_MONTH: _month,
+    Notice.TOPPED_UP: topped_up,
+    Notice.REFUNDED: refunded,
 }

@@ -9,6 +9,7 @@ _COMMANDS = (
     ("/jobs", "see runs, their progress, cost and results"),
     ("/datasets", "see training files and add new ones"),
     ("/budget", "see what is spent, what is left and what the month will come to"),
+    ("/brightrun invoices", "invoice clients for their runs, by way of Stripe (managers)"),
     ("/brightrun help", "this page"),
     ("/brightrun roles", "who may do what; for admins"),
 )

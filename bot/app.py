@@ -19,13 +19,15 @@ from bot.listeners import (
     estimates,
     help_page,
     home,
+    invoices,
     jobs,
     lifecycle,
+    payments,
     roles,
     train,
 )
 
-# `roles` goes before `help_page`, which answers whatever else is typed behind /brightrun.
+# `invoices` and `roles` go before `help_page`, which answers whatever else is typed behind /brightrun.
 FEATURES = (
     train,
     estimates,
@@ -37,6 +39,8 @@ FEATURES = (
     datasets,
     home,
     budget,
+    payments,
+    invoices,
     roles,
     help_page,
 )

@@ -14,5 +14,5 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     (JOBS, "See runs and their results", ""),
     (DATASETS, "See and add training files", ""),
     (BUDGET, "See and manage the training budget", "[audit]"),
-    (BRIGHTRUN, "Help, and roles for admins", "help | roles"),
+    (BRIGHTRUN, "Help, client invoices, and roles", "help | invoices | roles"),
 )

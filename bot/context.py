@@ -10,7 +10,7 @@ from bot.later import Later
 from functions.access import identify
 from functions.model.people import Person, Role
 from functions.model.views import QueueLimits
-from functions.ports import Clock, Database, Files, Pictures, TokenCounter, Transaction
+from functions.ports import Clock, Database, Files, Payments, Pictures, TokenCounter, Transaction
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class BotContext:
     fetch: Callable[[str, Path], None]
     max_file_bytes: int
     limits: QueueLimits
+    payments: Payments | None = None
     later: Later = field(default_factory=Later)
     # Checking a file takes up to a minute; a form that somebody opens meanwhile must not wait for it.
     later_slow: Later = field(default_factory=lambda: Later(2))

@@ -130,6 +130,11 @@ def unknown_budget_subcommand(text: str) -> str:
     return f"I don't know `/budget {safe(text.replace('`', ''), 100)}`. Type `/budget`, or `/budget audit`."
 
 
+def asking_stripe() -> str:
+    """While Stripe makes a page or an invoice."""
+    return "Asking Stripe. A few seconds."
+
+
 def adding() -> str:
     """While a confirmed file is stored."""
     return "Adding it to the team's training files."

@@ -16,6 +16,7 @@ from functions.model.conversation import TrainingSequence
 from functions.model.diagnosis import ConfigurationKey, EndingCounts, GpuWait, SuggestionRecord
 from functions.model.estimate import EstimateAccuracy, FinishedRun, InterruptionRecord
 from functions.model.events import Event
+from functions.model.invoices import BillableRun, Client, Invoice, InvoiceLine, StripeInvoice
 from functions.model.job import (
     Artifact,
     Attempt,
@@ -30,6 +31,7 @@ from functions.model.job import (
 from functions.model.job_spec import JobSpec
 from functions.model.money import BudgetRules, EntryKind
 from functions.model.outbox import Card, Notice, OutboxMessage
+from functions.model.payments import CheckoutPage, PaymentEvent, PaymentRecord, TopUp
 from functions.model.people import Role
 from functions.model.progress import Progress
 from functions.model.spend import Projection, TrackRecord
@@ -311,7 +313,10 @@ class Ledger(Protocol):
         ...
 
     def top_ups(self, team_id: str, since: datetime | None = None) -> list[tuple[date, int]]:
-        """What was paid in beforehand, by calendar month (its first day), the oldest first."""
+        """What was paid in beforehand, by calendar month (its first day), the oldest first.
+
+        A refund takes back from the month of its top-up.
+        """
         ...
 
     def months(self, team_id: str, since: datetime) -> list[tuple[date, int]]:
@@ -334,6 +339,10 @@ class Ledger(Protocol):
         """The forecasts from one day on and before another, the oldest first."""
         ...
 
+    def booked_of(self, payment_id: str) -> tuple[int, int]:
+        """(credited, taken back again) of one payment, in cents, both positive."""
+        ...
+
     def reserved_for(self, job_id: UUID) -> int:
         """What is still reserved for a job, in cents."""
         ...
@@ -342,8 +351,18 @@ class Ledger(Protocol):
         """What has been settled for a job, in cents."""
         ...
 
-    def append(self, *, team_id: str, job_id: UUID | None, kind: EntryKind, cents: int, at: datetime, key: str) -> bool:
-        """Append an entry; False where one with this key is there already."""
+    def append(
+        self,
+        *,
+        team_id: str,
+        job_id: UUID | None,
+        kind: EntryKind,
+        cents: int,
+        at: datetime,
+        key: str,
+        payment_id: str | None = None,
+    ) -> bool:
+        """Append an entry; False where one with this key is there already. `payment_id`: Stripe's, of top-ups."""
         ...
 
 
@@ -399,6 +418,82 @@ class Outbox(Protocol):
 
     def sent_count(self, job_id: UUID) -> int:
         """Calls that told of the job: messages sent and card edits."""
+        ...
+
+
+class TopUps(Protocol):
+    """`top_ups`, `stripe_payments` and `stripe_events`."""
+
+    def begin(self, top_up: TopUp) -> TopUp:
+        """Keep a wish to pay in; returns what is kept under its key, which may have been there before."""
+        ...
+
+    def get(self, team_id: str, request_key: str) -> TopUp | None:
+        """One wish to pay in."""
+        ...
+
+    def set_page(self, team_id: str, request_key: str, page: CheckoutPage) -> None:
+        """Remember where it can be paid."""
+        ...
+
+    def first_event(self, event: PaymentEvent, at: datetime) -> bool:
+        """Record an event; False where it was there."""
+        ...
+
+    def lock_payment(self, event: PaymentEvent) -> PaymentRecord:
+        """What is known of the event's payment, its row locked until the transaction ends."""
+        ...
+
+    def set_payment(self, payment_id: str, *, paid_cents: int | None, refunded_cents: int) -> None:
+        """Write down what is known now."""
+        ...
+
+
+class Invoices(Protocol):
+    """`clients`, `invoices` and `invoice_lines`."""
+
+    def clients(self, team_id: str, *, test_mode: bool) -> list[Client]:
+        """All clients of the team, by name."""
+        ...
+
+    def client(self, team_id: str, client_id: UUID, *, lock: bool = False) -> Client | None:
+        """One client; `lock` holds its row until the transaction ends."""
+        ...
+
+    def save_client(self, client: Client, *, by: str, at: datetime) -> Client:
+        """Set a client up, or change the one of this name; returns it as it is kept."""
+        ...
+
+    def billable(self, team_id: str, *, test_mode: bool) -> list[BillableRun]:
+        """Completed runs that name a client and are on no invoice, the oldest first."""
+        ...
+
+    def begun(self, client_id: UUID) -> Invoice | None:
+        """The client's invoice that was begun and not brought to its end."""
+        ...
+
+    def get(self, team_id: str, invoice_id: UUID) -> Invoice | None:
+        """One invoice."""
+        ...
+
+    def recent(self, team_id: str, limit: int, *, test_mode: bool) -> list[Invoice]:
+        """The last finalized invoices, the newest first."""
+        ...
+
+    def begin(self, invoice: Invoice, lines: Sequence[InvoiceLine]) -> None:
+        """Keep an invoice and bind its runs to it."""
+        ...
+
+    def lines(self, invoice_id: UUID) -> list[InvoiceLine]:
+        """What is on an invoice, in the order in which the runs ended."""
+        ...
+
+    def set_stripe(self, invoice_id: UUID, *, stripe_id: str, customer_id: str) -> None:
+        """Remember which of Stripe's invoices it is."""
+        ...
+
+    def finish(self, invoice_id: UUID, final: StripeInvoice, at: datetime) -> bool:
+        """It is finalized; False where it was already."""
         ...
 
 
@@ -565,6 +660,10 @@ class Transaction(Protocol):
     @property
     def outbox(self) -> Outbox: ...
     @property
+    def top_ups(self) -> TopUps: ...
+    @property
+    def invoices(self) -> Invoices: ...
+    @property
     def failures(self) -> Failures: ...
     @property
     def deliveries(self) -> Deliveries: ...
@@ -681,4 +780,61 @@ class Pictures(Protocol):
 
     def audit_csv(self, entries: Sequence[AuditEntry]) -> bytes:
         """The audit log as CSV."""
+        ...
+
+
+class Payments(Protocol):
+    """Stripe. Every call that changes something carries a key: the same key again changes nothing more.
+
+    All raise Unavailable where Stripe does not answer, and InvalidInput where it refuses.
+    """
+
+    @property
+    def test_mode(self) -> bool:
+        """Whether no real money moves."""
+        ...
+
+    @property
+    def hears(self) -> bool:
+        """Whether webhooks can be verified, so that a payment would be heard of."""
+        ...
+
+    def checkout(self, top_up: TopUp) -> CheckoutPage:
+        """A page on which the top-up is paid."""
+        ...
+
+    def read_event(self, body: bytes, signature: str) -> PaymentEvent:
+        """What a webhook says.
+
+        Raises:
+            InvalidInput: it is not signed by Stripe, or too old.
+        """
+        ...
+
+    def check_customer(self, customer_id: str) -> None:
+        """Make sure that Stripe knows a customer by this id.
+
+        Raises:
+            InvalidInput: it does not, or they were deleted.
+        """
+        ...
+
+    def add_customer(self, *, name: str, email: str, key: str) -> str:
+        """Make a customer; returns their id."""
+        ...
+
+    def draft_invoice(self, invoice: Invoice, customer_id: str) -> StripeInvoice:
+        """An empty draft for a customer; the same invoice and customer again are the same draft."""
+        ...
+
+    def invoice(self, stripe_id: str) -> StripeInvoice:
+        """An invoice as it stands at Stripe."""
+        ...
+
+    def add_line(self, stripe_id: str, customer_id: str, line: InvoiceLine) -> None:
+        """Put a run on a draft."""
+        ...
+
+    def finalize_invoice(self, stripe_id: str) -> StripeInvoice:
+        """Make a draft an invoice that can be paid."""
         ...

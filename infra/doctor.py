@@ -14,6 +14,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 
 from infra.postgres.inspection import examine_database
 from infra.settings import Settings
+from infra.stripe_doctor import examine_stripe
 from infra.supabase_doctor import examine_storage
 from infra.wiring import slack_client
 
@@ -41,6 +42,7 @@ def examine(settings: Settings) -> list[Finding]:
         _slack(settings),
         Finding("Storage", *examine_storage(settings)),
         _compute(settings),
+        Finding("Stripe", *examine_stripe(settings)),
     ]
 
 

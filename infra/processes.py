@@ -17,6 +17,7 @@ from functions.digest import BudgetLoop
 from functions.errors import BrightRunError
 from infra.clock import utc_now
 from infra.http.app import create_http_app
+from infra.http.stripe import StripeRoutes
 from infra.local_files import LocalFiles
 from infra.settings import LOCAL_APP_TOKEN, LOCAL_BOT_TOKEN, DatabaseRole, Settings
 from infra.wiring import build_parts, seed_managers_group, slack_client
@@ -80,6 +81,8 @@ def run_http(settings: Settings) -> None:
         secret=settings.secret_value(),
         clock=utc_now,
         slack_app=bot.slack_app(),
+        # So is money: what GPU jobs reach cannot credit any.
+        stripe=StripeRoutes(bot.db, bot.payments, clock=utc_now),
     )
     _end_with_parent()
     uvicorn.run(app, host=settings.host, port=settings.http_port, log_level="warning", timeout_graceful_shutdown=5)

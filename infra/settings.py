@@ -51,6 +51,10 @@ class Settings(BaseSettings):
     supabase_url: str = ""
     supabase_service_key: SecretStr | None = None
 
+    stripe_key: SecretStr | None = None
+    stripe_webhook_secret: SecretStr | None = None
+    stripe_api_url: str = ""
+
     slack_bot_token: SecretStr | None = None
     slack_app_token: SecretStr | None = None
     slack_signing_secret: SecretStr | None = None

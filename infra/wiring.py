@@ -21,7 +21,7 @@ from functions.errors import InvalidInput, Unavailable
 from functions.model.job_spec import EMBEDDED_MODEL
 from functions.model.people import Role
 from functions.model.views import QueueLimits
-from functions.ports import Compute, Database, Files
+from functions.ports import Compute, Database, Files, Payments
 from functions.reconcile import Reconciler
 from functions.roles import seed_managers
 from functions.training_files import MAX_BYTES
@@ -36,6 +36,7 @@ from infra.token_counter import SubprocessTokenCounter
 from infra.workspace.state import DEFAULT_USERS
 
 if TYPE_CHECKING:
+    from infra.stripe_payments import StripePayments
     from infra.supabase_files import SupabaseFiles
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class Parts:
     db: PostgresDatabase
     files: Files
     compute: Compute
+    payments: Payments | None = None
 
     def reconciler(self) -> Reconciler:
         """The loop's step."""
@@ -79,6 +81,7 @@ class Parts:
             fetch=slack_fetch(bot_token(self.settings)),
             max_file_bytes=MAX_BYTES,
             limits=QueueLimits(running=self.settings.max_running_jobs, waiting=self.settings.max_waiting_jobs),
+            payments=self.payments,
         )
 
     def slack_app(self) -> App:
@@ -102,7 +105,13 @@ def build_parts(settings: Settings, role: DatabaseRole = DatabaseRole.OWNER) -> 
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     files = build_files(settings)
     db = PostgresDatabase(database_url.get_secret_value(), default_limit_cents=settings.monthly_budget_cents)
-    return Parts(settings=settings, db=db, files=files, compute=build_compute(settings))
+    return Parts(
+        settings=settings,
+        db=db,
+        files=files,
+        compute=build_compute(settings),
+        payments=build_payments(settings),
+    )
 
 
 def build_compute(settings: Settings) -> Compute:
@@ -127,6 +136,26 @@ def tokenizer_source(settings: Settings, compute: Compute, base_model: str) -> s
     if base_model == EMBEDDED_MODEL:
         return str(ensure_embedded_model(settings.data_dir / "models"))
     return base_model
+
+
+def build_payments(settings: Settings) -> StripePayments | None:
+    """Stripe, where there is a key.
+
+    Raises:
+        InvalidInput: the key is none.
+    """
+    if settings.stripe_key is None:
+        return None
+    # Imported here: it takes a while, which a run without it should not wait for.
+    from infra.stripe_payments import StripePayments
+
+    secret = settings.stripe_webhook_secret
+    return StripePayments(
+        settings.stripe_key.get_secret_value(),
+        webhook_secret=secret.get_secret_value() if secret else "",
+        service_url=settings.service_url,
+        api_url=settings.stripe_api_url,
+    )
 
 
 def build_files(settings: Settings) -> Files:

@@ -22,6 +22,7 @@ from bot.commands import BUDGET
 from bot.context import BotContext
 from bot.errors import sentence
 from bot.last_resort import told
+from bot.listeners.payments import budget_buttons
 from bot.modals import answer_in_modal, fill_or_explain
 from bot.pictures import send_file, upload_picture
 from bot.request import origin
@@ -41,7 +42,7 @@ View = dict[str, Any]
 MoreButtons = Callable[[Person], Sequence[Block]]
 
 
-def register(app: App, context: BotContext, more_buttons: MoreButtons = lambda _: ()) -> None:
+def register(app: App, context: BotContext, more_buttons: MoreButtons = budget_buttons) -> None:
     """Hang the feature's listeners on the app."""
     budget = Budget(context, more_buttons)
     app.command(BUDGET)(budget.command)

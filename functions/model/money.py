@@ -11,12 +11,13 @@ from pydantic import BaseModel, ConfigDict
 
 
 class EntryKind(StrEnum):
-    """Kinds of ledger entry. `release` undoes a reservation and is negative; the others are as they read."""
+    """Kinds of ledger entry. `release` undoes a reservation, `refund` a top-up; both are negative."""
 
     RESERVE = "reserve"
     RELEASE = "release"
     SETTLE = "settle"
     TOP_UP = "top_up"
+    REFUND = "refund"
     ADJUST = "adjust"
 
 

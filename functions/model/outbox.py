@@ -26,6 +26,7 @@ class Notice(StrEnum):
     GPU_FOUND = "gpu_found"
     ALERT = "alert"
     SPEND = "spend"
+    INVOICED = "invoiced"
     # Of a team, not of a job.
     BUDGET_ALERT = "budget_alert"
     BUDGET_RISK = "budget_risk"
@@ -33,6 +34,8 @@ class Notice(StrEnum):
     BUDGET_OVERRIDE = "budget_override"
     BUDGET_DIGEST = "budget_digest"
     BUDGET_MONTH = "budget_month"
+    TOPPED_UP = "topped_up"
+    REFUNDED = "refunded"
 
 
 class OutboxMessage(BaseModel):
@@ -41,6 +44,7 @@ class OutboxMessage(BaseModel):
 
     `sending_since` is set, in a transaction of its own, before Slack is called: a row found in that
     state after a crash may or may not have been sent, and is looked up before it is sent again.
+    Without a job it is a message of its own, and `channel_id` may be a person's id.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -28,7 +28,9 @@ from functions.model.signing import (
     signature_is_valid,
 )
 from functions.ports import Clock, Database, Files
+from infra.http.body import limited_body
 from infra.http.links import LinkRoutes
+from infra.http.stripe import StripeRoutes
 from infra.local_files import LocalFiles
 
 MAX_BATCH_BYTES = 4 << 20
@@ -84,7 +86,7 @@ class JobRoutes:
         return await self._signed(request, give)
 
     async def _signed(self, request: Request, action: Callable[[UUID, int, bytes], Awaitable[Response]]) -> Response:
-        body = await _limited_body(request)
+        body = await limited_body(request, MAX_BATCH_BYTES)
         if body is None:
             return JSONResponse({"error": f"at most {MAX_BATCH_BYTES} bytes a request"}, status_code=413)
         job_id: UUID = request.path_params["job_id"]
@@ -106,16 +108,6 @@ class JobRoutes:
             return JSONResponse({"error": str(error)}, status_code=_status(error))
 
 
-async def _limited_body(request: Request) -> bytes | None:
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_BATCH_BYTES:
-            return None
-        parts.append(part)
-    return b"".join(parts)
-
-
 def _status(error: BrightRunError) -> int:
     for kind, status in ((NotFound, 404), (InvalidInput, 422), (Unavailable, 503)):
         if isinstance(error, kind):
@@ -134,10 +126,18 @@ async def health(_: Request) -> Response:
 
 
 def create_http_app(
-    db: Database, files: Files, *, secret: str, clock: Clock, slack_app: App | None = None
+    db: Database,
+    files: Files,
+    *,
+    secret: str,
+    clock: Clock,
+    slack_app: App | None = None,
+    stripe: StripeRoutes | None = None,
 ) -> Starlette:
     """The app. `slack_app`, where given, answers Slack's signed requests at /slack/events."""
     routes = [Route("/health", health), *JobRoutes(db, files, secret=secret, clock=clock).routes()]
+    if stripe is not None:
+        routes += stripe.routes()
     if isinstance(files, LocalFiles):
         routes += LinkRoutes(files).routes()
     if slack_app is not None:

@@ -14,6 +14,7 @@ from functions.digest import BudgetLoop
 from functions.errors import BrightRunError, InvalidInput
 from infra.clock import utc_now
 from infra.http.app import create_http_app
+from infra.http.stripe import StripeRoutes
 from infra.settings import Settings
 from infra.wiring import Parts, build_parts, seed_managers_group, slack_client
 
@@ -63,6 +64,7 @@ def create_web_app() -> Starlette:
         secret=parts.settings.secret_value(),
         clock=utc_now,
         slack_app=parts.slack_app(),
+        stripe=StripeRoutes(parts.db, parts.payments, clock=utc_now),
     )
 
 

@@ -13,9 +13,11 @@ from functions.errors import Unavailable
 from infra.postgres.approvals import ApprovalsTable
 from infra.postgres.failures import FailuresTable
 from infra.postgres.history import HistoryTable
+from infra.postgres.invoices import InvoicesTable
 from infra.postgres.jobs import JobsTable
 from infra.postgres.ledger import LedgerTable
 from infra.postgres.outbox import OutboxTable
+from infra.postgres.payments import TopUpsTable
 from infra.postgres.people import AuditTable, DeliveriesTable, PeopleTable
 from infra.postgres.training_files import TrainingFilesTable
 
@@ -31,6 +33,8 @@ class PostgresTransaction:
         self.ledger = LedgerTable(connection)
         self.ledger.default_limit_cents = default_limit_cents
         self.outbox = OutboxTable(connection)
+        self.top_ups = TopUpsTable(connection)
+        self.invoices = InvoicesTable(connection)
         self.failures = FailuresTable(connection)
         self.deliveries = DeliveriesTable(connection)
         self.approvals = ApprovalsTable(connection)

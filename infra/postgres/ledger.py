@@ -98,11 +98,16 @@ class LedgerTable(Table):
         return (int(row["spent"]), int(row["reserved"])) if row else (0, 0)
 
     def top_ups(self, team_id: str, since: datetime | None = None) -> list[tuple[date, int]]:
-        """What was paid in beforehand, by calendar month (its first day), the oldest first."""
+        """What was paid in beforehand, by calendar month (its first day), the oldest first.
+
+        A refund takes back from the month of its top-up.
+        """
         rows = self._all(
-            "select date_trunc('month', at at time zone 'UTC')::date as month, sum(cents)::bigint as cents from ledger"
-            " where team_id = %s and kind = 'top_up' and at >= coalesce(%s, '-infinity'::timestamptz)"
-            " group by 1 order by 1",
+            "select date_trunc('month', at at time zone 'UTC')::date as month, sum(cents)::bigint as cents from"
+            " (select l.cents, coalesce(t.at, l.at) as at from ledger l"
+            "   left join ledger t on l.kind = 'refund' and t.kind = 'top_up' and t.payment_id = l.payment_id"
+            "   where l.team_id = %s and l.kind in ('top_up', 'refund')) as paid"
+            " where at >= coalesce(%s, '-infinity'::timestamptz) group by 1 order by 1",
             team_id,
             since,
         )
@@ -148,6 +153,16 @@ class LedgerTable(Table):
         )
         return [JobCost.model_validate(row) for row in rows]
 
+    def booked_of(self, payment_id: str) -> tuple[int, int]:
+        """(credited, taken back again) of one payment, in cents, both positive."""
+        row = self._one(
+            "select coalesce(sum(cents) filter (where kind = 'top_up'), 0)::bigint as credited,"
+            " coalesce(-sum(cents) filter (where kind = 'refund'), 0)::bigint as refunded"
+            " from ledger where payment_id = %s",
+            payment_id,
+        )
+        return (int(row["credited"]), int(row["refunded"])) if row else (0, 0)
+
     def reserved_for(self, job_id: UUID) -> int:
         """What is still reserved for a job, in cents."""
         return int(
@@ -163,17 +178,28 @@ class LedgerTable(Table):
             self._value("select coalesce(sum(cents), 0) from ledger where job_id = %s and kind = 'settle'", job_id)
         )
 
-    def append(self, *, team_id: str, job_id: UUID | None, kind: EntryKind, cents: int, at: datetime, key: str) -> bool:
+    def append(
+        self,
+        *,
+        team_id: str,
+        job_id: UUID | None,
+        kind: EntryKind,
+        cents: int,
+        at: datetime,
+        key: str,
+        payment_id: str | None = None,
+    ) -> bool:
         """Append an entry; False where one with this key is there already."""
         done = self._run(
-            "insert into ledger (team_id, job_id, kind, cents, at, entry_key) values (%s, %s, %s, %s, %s, %s)"
-            " on conflict (entry_key) do nothing",
+            "insert into ledger (team_id, job_id, kind, cents, at, entry_key, payment_id)"
+            " values (%s, %s, %s, %s, %s, %s, %s) on conflict (entry_key) do nothing",
             team_id,
             job_id,
             kind.value,
             cents,
             at,
             key,
+            payment_id,
         )
         return done.rowcount == 1
 

@@ -28,6 +28,7 @@ from functions.ports import Files
 from functions.reconcile import Reconciler
 from infra.clock import utc_now
 from infra.http.app import create_http_app
+from infra.http.stripe import StripeRoutes
 from infra.local_files import LocalFiles
 from infra.postgres.database import PostgresDatabase
 from infra.workspace.app import WorkspaceConfig
@@ -229,7 +230,8 @@ def staged(
             context, client=WebClient(token=BOT_TOKEN, base_url=workspace.api_url), signing_secret=SIGNING_SECRET
         )
         slack_app = app if over_http else None
-        http = create_http_app(logins.ingest, files, secret=SECRET, clock=utc_now, slack_app=slack_app)
+        stripe = StripeRoutes(logins.bot, context.payments, clock=utc_now)
+        http = create_http_app(logins.ingest, files, secret=SECRET, clock=utc_now, slack_app=slack_app, stripe=stripe)
         after.enter_context(served(http, port))
         if not over_http:
             handler = SocketModeHandler(app, "xapp-test")
