@@ -113,7 +113,8 @@ def submit_request(db: Database, *, clock: Clock, person: Person, request_id: UU
         if not deciders:
             raise Conflict("Nobody here could decide this.", fix="An admin makes somebody a manager first.")
         now = clock()
-        for older in tx.approvals.of_request_key(person.team_id, str(request.subject.get("request_key", ""))):
+        form = str(request.subject.get("request_key", ""))
+        for older in tx.approvals.of_request_key(person.team_id, form) if form else ():
             _become(
                 tx, older, ApprovalState.SUPERSEDED, now, person.user_id, outcome="Asked for anew with other settings."
             )

@@ -226,6 +226,14 @@ def test_requests_remind_escalate_and_expire(desk: Desk) -> None:
     assert desk.history(request.id) == ["drafted", "asked", "reminded", "escalated", "expired"]
 
 
+def test_one_request_does_not_push_another_aside(desk: Desk) -> None:
+    first = desk.ask(asked=Asked(kind=ApprovalKind.LIMIT_INCREASE, limit_cents=900_00))
+    second = desk.ask(MARCUS, Asked(kind=ApprovalKind.LIMIT_INCREASE, limit_cents=950_00))
+    third = desk.ask()
+    for request in (first, second, third):
+        assert desk.request(request.id).state is ApprovalState.PENDING
+
+
 def test_what_cannot_be_asked(desk: Desk) -> None:
     desk.ask()
     with pytest.raises(Conflict, match="asked for this already"):
