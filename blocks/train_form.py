@@ -45,6 +45,8 @@ ACTION_TAGS = "tags"
 ACTION_KNOWN_TAGS = "known_tags"
 ACTION_CLIENT = "client"
 ACTION_PROJECT = "project"
+ACTION_KNOWN_CLIENT = "known_client"
+ACTION_KNOWN_PROJECT = "known_project"
 CHANGES = (ACTION_FILE, ACTION_PRESET, ACTION_BASE_MODEL, ACTION_TIER, ACTION_STEPS)
 
 NAME_MIN, NAME_MAX = 3, 100
@@ -252,8 +254,8 @@ def _documentation(view: TrainFormView) -> list[Block]:
         _long(ACTION_DESCRIPTION, "What is this run for?", choice.description, DESCRIPTION_MAX, purpose),
         _long(ACTION_NOTES, "Notes", choice.notes, NOTES_MAX, idea),
         *_tags(view),
-        _short(ACTION_CLIENT, "Client", choice.client),
-        _short(ACTION_PROJECT, "Project", choice.project),
+        *_known_or_new(ACTION_CLIENT, ACTION_KNOWN_CLIENT, "client", choice.client, view.clients_known),
+        *_known_or_new(ACTION_PROJECT, ACTION_KNOWN_PROJECT, "project", choice.project, view.projects_known),
     ]
 
 
@@ -268,6 +270,22 @@ def _long(action: str, label: str, value: str, limit: int, placeholder: str) -> 
         multiline=True,
         optional=True,
     )
+
+
+def _known_or_new(action: str, known_action: str, noun: str, value: str, known: Sequence[str]) -> list[Block]:
+    """Those of earlier runs to choose from, and a field for another one; the field alone while there are none."""
+    options = {name: option(name, name) for name in known[:100]}
+    if not options:
+        return [_short(action, noun.capitalize(), value)]
+    element: Block = {"type": "static_select", "action_id": known_action, "options": list(options.values())}
+    element["placeholder"] = plain(f"Choose a {noun}", 150)
+    if value in options:
+        element["initial_option"] = options[value]
+    typed = "" if value in options else value
+    return [
+        input_block(known_action, noun.capitalize(), element, optional=True),
+        _short(action, f"New {noun}", typed),
+    ]
 
 
 def _short(action: str, label: str, value: str) -> Block:

@@ -11,6 +11,8 @@ from blocks.train_form import (
     ACTION_CLIENT,
     ACTION_DESCRIPTION,
     ACTION_FILE,
+    ACTION_KNOWN_CLIENT,
+    ACTION_KNOWN_PROJECT,
     ACTION_KNOWN_TAGS,
     ACTION_NAME,
     ACTION_NOTES,
@@ -45,8 +47,8 @@ def read_train_form(values: _Values) -> JobChoice:
         description=_text(typed, ACTION_DESCRIPTION),
         notes=_text(typed, ACTION_NOTES),
         tags=_tags(typed),
-        client=_text(typed, ACTION_CLIENT),
-        project=_text(typed, ACTION_PROJECT),
+        client=_text(typed, ACTION_CLIENT) or _selected(typed, ACTION_KNOWN_CLIENT),
+        project=_text(typed, ACTION_PROJECT) or _selected(typed, ACTION_KNOWN_PROJECT),
     )
 
 

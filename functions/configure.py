@@ -136,6 +136,8 @@ def train_form(
             *failure_warnings(tx, team_id=team_id, configuration=configuration_of(choice)),
         ),
         tags_known=tuple(dict.fromkeys((*COMMON_TAGS, *tx.jobs.tags(team_id)))),
+        clients_known=tuple(tx.jobs.clients_used(team_id)),
+        projects_known=tuple(tx.jobs.projects_used(team_id)),
         suggested_name=_free_name(tx, team_id, file.file, chosen.name, now) if file else "",
         revision=f"{choice.training_file_id}:{choice.preset}" if file else "",
         preset_is_default=preset_is_default,

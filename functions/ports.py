@@ -244,6 +244,14 @@ class Jobs(Protocol):
         """Tags the team has used."""
         ...
 
+    def clients_used(self, team_id: str) -> list[str]:
+        """Names of clients that are set up or that runs carry; upper and lower case are alike."""
+        ...
+
+    def projects_used(self, team_id: str) -> list[str]:
+        """Names of projects that runs carry; upper and lower case are alike."""
+        ...
+
     def add_tags(self, team_id: str, tags: Iterable[str]) -> None:
         """Remember tags."""
         ...

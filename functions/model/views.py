@@ -130,6 +130,8 @@ class TrainFormView(_View):
     alternatives: tuple[Alternative, ...] = ()
     tips: tuple[SavingTip, ...] = ()
     tier_record: InterruptionRecord | None = None
+    clients_known: tuple[str, ...] = ()
+    projects_known: tuple[str, ...] = ()
 
 
 class ReviewView(_View):

@@ -176,6 +176,26 @@ class JobsTable(LifecycleTable, AttemptsTable):
         rows = self._all("select name from job_tags where team_id = %s order by name", team_id)
         return [row["name"] for row in rows]
 
+    def clients_used(self, team_id: str) -> list[str]:
+        """Names of clients that are set up or that runs carry; upper and lower case are alike."""
+        rows = self._all(
+            "select distinct on (lower(name)) name from (select name, 0 as rank from clients where team_id = %s"
+            " union all select client, 1 from training_jobs where team_id = %s and client <> '') as used"
+            " order by lower(name), rank, name",
+            team_id,
+            team_id,
+        )
+        return [row["name"] for row in rows]
+
+    def projects_used(self, team_id: str) -> list[str]:
+        """Names of projects that runs carry; upper and lower case are alike."""
+        rows = self._all(
+            "select distinct on (lower(project)) project from training_jobs where team_id = %s and project <> ''"
+            " order by lower(project), project",
+            team_id,
+        )
+        return [row["project"] for row in rows]
+
     def add_tags(self, team_id: str, tags: Iterable[str]) -> None:
         """Remember tags."""
         self._run(

@@ -32,14 +32,18 @@ from blocks.payments import (
     TOP_UP_CALLBACK,
     top_up_button,
 )
+from blocks.review import CHECKLIST_ACTION
+from blocks.review import REVIEW_CALLBACK as REVIEW_CALLBACK_OF_RUN
 from blocks.text import actions
+from blocks.train_form import ACTION_KNOWN_CLIENT
+from blocks.train_state import read_train_form
 from functions.model.people import Role
 from infra.postgres.database import PostgresDatabase
 from infra.stripe_payments import StripePayments
 from infra.workspace.client import Person
 from tests.scenario.bot_house import BOT_TOKEN
 from tests.scenario.house import TEAM
-from tests.scenario.stage import CHANNEL, Json, Stage, staged, words
+from tests.scenario.stage import CHANNEL, CHECKS, Json, Stage, staged, words
 from tests.stripe.fake import FakeStripe, signed
 from tests.stripe.runs import Runs
 
@@ -186,6 +190,23 @@ def test_a_client_is_set_up_reviewed_and_invoiced(stage: Stage, runs: Runs, fake
     listed = invoices(manager, "Invoiced last")
     assert "Nothing to invoice." in words(listed)
     assert run.name in invoice["lines"][0]["description"]
+
+
+def test_a_client_that_is_known_is_chosen_in_the_form_and_a_new_one_typed(
+    stage: Stage, runs: Runs, demo_file: Path
+) -> None:
+    form = stage.open_form()
+    assert ACTION_KNOWN_CLIENT not in str(form)
+    stage.elena.close(form, whole_stack=True)
+    runs.add("Acme Financial", 10_00)
+    form = stage.open_form(known_client="Acme Financial")
+    assert stage.elena.submit(form) == {"ok": True}
+    review = stage.elena.wait_view(REVIEW_CALLBACK_OF_RUN)
+    assert stage.elena.submit(review, {CHECKLIST_ACTION: CHECKS}) == {"ok": True}
+    assert stage.job().client == "Acme Financial"
+    chosen = {"known_client": {"known_client": {"selected_option": {"value": "Acme Financial"}}}}
+    assert read_train_form(chosen).client == "Acme Financial"
+    assert read_train_form({**chosen, "client": {"client": {"value": " New "}}}).client == "New"
 
 
 def test_an_invoice_that_broke_off_is_finished(stage: Stage, runs: Runs, fake: FakeStripe) -> None:
