@@ -81,13 +81,13 @@ def pay_view(top_up: TopUp, *, test_mode: bool) -> View:
 def topped_up(data: Data) -> MessageParts:
     """Money has come in."""
     text = f"{_amount(data)} was added to the training budget"
-    return f"{text}.", _notice(f"✓ {bold(text)}, paid by {_payer(data)}.", data)
+    return f"{text}.", _notice(f"✓ {bold(text)}, topped up by {_payer(data)}.", data)
 
 
 def refunded(data: Data) -> MessageParts:
     """Money went back."""
     text = f"{_amount(data)} of a top-up was refunded and is gone from the training budget"
-    return f"{text}.", _notice(f"↩ {bold(text)}. It had been paid by {_payer(data)}.", data)
+    return f"{text}.", _notice(f"↩ {bold(text)}. It had been topped up by {_payer(data)}.", data)
 
 
 def invoiced(data: Data) -> str:

@@ -102,7 +102,7 @@ def test_a_manager_tops_up_and_everybody_hears_of_it(stage: Stage, fake: FakeStr
     for person, place in ((stage.elena, CHANNEL), (manager, manager.im())):
         told = [m for m in person.messages(place) if "was added" in m["text"]]
         assert [m["text"] for m in told] == ["$200.00 was added to the training budget."]
-        assert "paid by <@U0MARCUS>.\n$700 of $700 is left this month." in words(told[0])
+        assert "topped up by <@U0MARCUS>.\n$700 of $700 is left this month." in words(told[0])
         assert TEST_MODE in words(told[0])
     assert webhook(stage, fake.refund(fake.sessions[session["id"]]["payment_intent"], 50_00)) == 200
     stage.post()
