@@ -214,7 +214,7 @@ def test_home_shows_the_gauge_with_what_is_reserved() -> None:
     assert "⚠ $1.50 over the limit" in _texts(home_view(views.home_view_data(budget=over))["blocks"])
     viewer = Person(team_id="T", user_id="U0VIC", role=Role.VIEWER)
     blocks = home_view(views.home_view_data(person=viewer))["blocks"]
-    assert [e["text"]["text"] for e in blocks[0]["elements"]] == ["Training files", "All runs"]
+    assert [e["text"]["text"] for e in blocks[0]["elements"]] == ["Training files", "All runs", "Budget"]
 
 
 def test_training_files_are_listed_with_what_decides() -> None:
