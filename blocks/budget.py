@@ -219,6 +219,8 @@ def _rules(view: BudgetView) -> str:
     told = f"Told at 80, 95 and 100 %: {people}{where}."
     if view.unreachable and not rules.channel_id:
         told = "⚠ Nobody is told of alerts: there is no manager. An admin can make one with `/brightrun roles`."
+    if view.channel_lost:
+        told += f"\n⚠ {channel(rules.channel_id)} did not take the last message: type `/invite @Bright Run` there."
     return f"{period} · {over}\n{told}"
 
 

@@ -42,6 +42,7 @@ def budget_view(tx: Transaction, *, person: Person, now: datetime) -> BudgetView
         since=since,
         now=now,
         unreachable=not recipients(tx, team_id=team_id),
+        channel_lost=bool(rules.channel_id) and tx.outbox.unreached(team_id, rules.channel_id),
     )
 
 

@@ -396,6 +396,10 @@ class Outbox(Protocol):
         """Queue a message that tells of no job, to a channel's or a person's id; the same key there changes nothing."""
         ...
 
+    def unreached(self, team_id: str, channel_id: str) -> bool:
+        """Whether the last team message to this place could not be sent."""
+        ...
+
     def claim(self, now: datetime) -> OutboxMessage | None:
         """Take the next message that is due, marked as being sent; one of a job at a time, in order."""
         ...

@@ -112,7 +112,7 @@ class JobCost(_Record):
 class BudgetView(_Record):
     """`/budget`. `daily` is what was settled on each day of the period; `jobs` begin with the dearest.
 
-    `unreachable` says that nobody would be told of an alert.
+    `unreachable` says that nobody would be told of an alert, `channel_lost` that the channel took the last message not.
     """
 
     person: Person
@@ -127,6 +127,7 @@ class BudgetView(_Record):
     since: datetime
     now: datetime
     unreachable: bool = False
+    channel_lost: bool = False
 
     @property
     def mean_cents(self) -> int | None:

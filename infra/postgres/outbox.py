@@ -75,6 +75,16 @@ class OutboxTable(Table):
             at,
         )
 
+    def unreached(self, team_id: str, channel_id: str) -> bool:
+        """Whether the last team message to this place could not be sent."""
+        last = self._value(
+            "select status from outbox where team_id = %s and channel_id = %s and job_id is null"
+            " and status in ('sent', 'dropped') order by id desc limit 1",
+            team_id,
+            channel_id,
+        )
+        return bool(last == "dropped")
+
     def claim(self, now: datetime) -> OutboxMessage | None:
         """Take the next message that is due, marked as being sent; one of a job at a time, in order."""
         row = self._one(

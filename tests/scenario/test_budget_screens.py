@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
+from slack_sdk import WebClient
 
 from blocks import audit as audit_screen
 from blocks import budget as screen
@@ -24,6 +25,8 @@ from functions.model.money import EntryKind
 from functions.model.people import Role
 from infra.clock import utc_now
 from infra.postgres.database import PostgresDatabase
+from infra.settings import Settings
+from infra.wiring import seed_managers_group
 from infra.workspace.client import Person
 from tests.scenario.bot_house import BOT_TOKEN
 from tests.scenario.house import TEAM
@@ -283,6 +286,32 @@ def test_an_alert_is_told_once_and_leads_to_the_budget(stage: Stage) -> None:
     marcus(stage).close(view)
     marcus(stage).click(told, ACTION_CHANGE)
     marcus(stage).close(marcus(stage).wait_view(form.FORM_CALLBACK))
+
+
+def test_a_channel_that_takes_nothing_is_named_in_the_budget(stage: Stage) -> None:
+    with stage.db.transaction() as tx:
+        tx.ledger.lock_limit(TEAM)
+        tx.ledger.append(team_id=TEAM, job_id=None, kind=EntryKind.ADJUST, cents=480_00, at=utc_now(), key="spent")
+        tx.ledger.set_rules(TEAM, tx.ledger.rules(TEAM).model_copy(update={"channel_id": "C0GONE"}))
+    watch_budgets(stage.logins.functions, clock=utc_now)
+    stage.post()
+    assert len(stage.client.all_messages("D0MARCUS")) == 1
+    assert "<#C0GONE> did not take the last message: type `/invite @Bright Run` there." in words(
+        open_budget(marcus(stage))
+    )
+
+
+def test_a_user_group_names_the_managers(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    with stage.db.transaction() as tx:
+        tx.people.seed_role(TEAM, "U0MARCUS", Role.MEMBER)
+    slack = WebClient(token=BOT_TOKEN, base_url=stage.workspace.api_url)
+    seed_managers_group(stage.logins.bot, Settings(managers_group="S0NOBODY"), slack)
+    assert "members of user group S0NOBODY could not be read" in caplog.text
+    with stage.db.transaction() as tx:
+        assert tx.people.role(TEAM, "U0MARCUS") is Role.MEMBER
+    seed_managers_group(stage.logins.bot, Settings(managers_group="S0MANAGERS"), slack)
+    with stage.db.transaction() as tx:
+        assert tx.people.role(TEAM, "U0MARCUS") is Role.MANAGER
 
 
 def test_what_budget_does_not_know_it_says(stage: Stage) -> None:
