@@ -1,0 +1,287 @@
+"""Training files, jobs, and what is learned from those that ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from functions.model.alerts import Curve
+from functions.model.diagnosis import ConfigurationKey, EndingCounts, GpuWait, SuggestionRecord
+from functions.model.estimate import EstimateAccuracy, FinishedRun, InterruptionRecord
+from functions.model.events import Event
+from functions.model.job import (
+    Artifact,
+    Attempt,
+    Configuration,
+    Job,
+    JobChoice,
+    NewJob,
+    PresetRecord,
+    RetryRecord,
+    StopRequest,
+)
+from functions.model.progress import Progress
+from functions.model.spend import Projection, TrackRecord
+from functions.model.states import JobState
+from functions.model.training_file import TrainingFile
+from functions.model.views import MetricPoint
+
+
+class TrainingFiles(Protocol):
+    """The `training_files` table."""
+
+    def get(self, team_id: str, file_id: UUID) -> TrainingFile | None:
+        """One file of the team."""
+        ...
+
+    def by_content(self, team_id: str, sha256: str) -> TrainingFile | None:
+        """The active file with these very bytes."""
+        ...
+
+    def search(self, team_id: str, text: str, limit: int) -> list[TrainingFile]:
+        """Active files whose name contains the text, newest first."""
+        ...
+
+    def add(self, file: TrainingFile) -> None:
+        """Insert a file."""
+        ...
+
+
+class Jobs(Protocol):
+    """`training_jobs`, `job_attempts`, `job_events`, `training_metrics_history`, `model_artifacts`."""
+
+    def get(self, job_id: UUID, *, lock: bool = False) -> Job | None:
+        """One job; `lock` holds its row until the transaction ends."""
+        ...
+
+    def keep_draft(self, team_id: str, request_key: str, choice: JobChoice) -> None:
+        """Keep what was chosen between the form and the start; the newest choice of a request stays."""
+        ...
+
+    def draft(self, team_id: str, request_key: str) -> JobChoice | None:
+        """What was chosen for a request."""
+        ...
+
+    def by_request(self, team_id: str, request_key: str) -> Job | None:
+        """The job that this very request made, if it did."""
+        ...
+
+    def name_taken(self, team_id: str, name: str) -> bool:
+        """Whether a job of the team has the name, upper and lower case alike."""
+        ...
+
+    def active_on_file(self, file_id: UUID) -> str | None:
+        """The name of the active job on a training file."""
+        ...
+
+    def insert(self, job: NewJob) -> None:
+        """Insert a job as queued."""
+        ...
+
+    def update(
+        self,
+        job_id: UUID,
+        *,
+        state: JobState | None = None,
+        progress: Progress | None = None,
+        started_at: datetime | None = None,
+        ended_at: datetime | None = None,
+        recoveries: int | None = None,
+        billed_seconds: float | None = None,
+        actual_cost_cents: int | None = None,
+        reopen: bool = False,
+    ) -> None:
+        """Change what is given; `reopen` clears `ended_at`."""
+        ...
+
+    def in_states(self, states: Iterable[JobState]) -> list[Job]:
+        """Jobs in any of the states: those moved to the front, the last moved first; then the oldest first."""
+        ...
+
+    def set_stop(self, job_id: UUID, stop: StopRequest | None) -> None:
+        """Keep a person's wish that the job stop, or forget it once it has."""
+        ...
+
+    def begin_pause(self, job_id: UUID, at: datetime) -> None:
+        """From now on the job rests."""
+        ...
+
+    def end_pause(self, job_id: UUID, at: datetime) -> None:
+        """Add the rest that ends now to the job's paused time."""
+        ...
+
+    def change_tier(self, job_id: UUID, configuration: Configuration, rate_cents_per_hour: int) -> None:
+        """Bill what comes at another tier's rate; what was billed so far stays as it is."""
+        ...
+
+    def promote(self, job_id: UUID, at: datetime) -> None:
+        """Put the job before all that wait."""
+        ...
+
+    def line_of(self, job_id: UUID) -> tuple[UUID, int]:
+        """(the first job of the line that this one stands in, how many were made of it by trying again)."""
+        ...
+
+    def retry_record(self, team_id: str) -> RetryRecord:
+        """How jobs that were tried again have ended."""
+        ...
+
+    def copy_points(self, parent_id: UUID, job_id: UUID, *, up_to: int) -> None:
+        """Give a job that goes on from another one the curve up to where it goes on."""
+        ...
+
+    def recent(self, team_id: str, limit: int) -> list[Job]:
+        """The team's newest jobs."""
+        ...
+
+    def count(self, team_id: str) -> int:
+        """How many jobs the team has."""
+        ...
+
+    def begin_attempt(self, job_id: UUID, at: datetime) -> int:
+        """Count up and record the next attempt; returns its number."""
+        ...
+
+    def set_call(self, job_id: UUID, attempt: int, call_id: str) -> None:
+        """Store how the compute knows this attempt."""
+        ...
+
+    def end_attempt(self, job_id: UUID, attempt: int, at: datetime) -> float:
+        """Mark the attempt ended, once; returns its seconds, 0 if it had ended before."""
+        ...
+
+    def reopen_attempt(self, job_id: UUID, attempt: int, at: datetime) -> None:
+        """An ended attempt was started again by its machine's owner: it runs, and is billed, from now on."""
+        ...
+
+    def attempt(self, job_id: UUID, attempt: int) -> Attempt | None:
+        """One attempt."""
+        ...
+
+    def add_events(self, events: Sequence[Event], received_at: datetime) -> list[Event]:
+        """Store events of one job and attempt; returns those that were new."""
+        ...
+
+    def add_points(self, job_id: UUID, attempt: int, events: Sequence[Event]) -> None:
+        """Write metrics and held-out losses into the history."""
+        ...
+
+    def points(self, job_id: UUID, limit: int) -> list[MetricPoint]:
+        """The curve, thinned evenly to at most `limit` points; held-out points are all kept."""
+        ...
+
+    def curve(self, job_id: UUID, *, first: int, recent: int, held_out: int) -> Curve:
+        """The first and the last steps of the curve, and the last held-out losses."""
+        ...
+
+    def log_tail(self, job_id: UUID, limit: int) -> list[str]:
+        """The last log lines, oldest first."""
+        ...
+
+    def add_artifact(self, artifact: Artifact) -> None:
+        """Record a stored result; the same name again replaces it."""
+        ...
+
+    def artifacts(self, job_id: UUID) -> list[Artifact]:
+        """A job's stored results with their download counts."""
+        ...
+
+    def artifact(self, artifact_id: UUID) -> Artifact | None:
+        """One stored result."""
+        ...
+
+    def count_download(self, artifact_id: UUID, user_id: str, at: datetime, expires_at: datetime) -> None:
+        """Record that a link was made for somebody."""
+        ...
+
+    def preset_records(self, team_id: str) -> dict[str, PresetRecord]:
+        """How each preset has done."""
+        ...
+
+    def tags(self, team_id: str) -> list[str]:
+        """Tags the team has used."""
+        ...
+
+    def clients_used(self, team_id: str) -> list[str]:
+        """Names of clients that are set up or that runs carry; upper and lower case are alike."""
+        ...
+
+    def projects_used(self, team_id: str) -> list[str]:
+        """Names of projects that runs carry; upper and lower case are alike."""
+        ...
+
+    def add_tags(self, team_id: str, tags: Iterable[str]) -> None:
+        """Remember tags."""
+        ...
+
+
+class History(Protocol):
+    """What is learned from ended jobs, and `spend_projections`."""
+
+    def finished_runs(self, team_id: str, limit: int) -> list[FinishedRun]:
+        """What the team's last completed jobs teach, the oldest first."""
+        ...
+
+    def interruptions(self, team_id: str, since: datetime) -> dict[str, InterruptionRecord]:
+        """By tier: how often machines were lost in the team's ended jobs, however they ended."""
+        ...
+
+    def accuracy(self, team_id: str, since: datetime) -> dict[str, EstimateAccuracy]:
+        """By preset: how the estimates of completed jobs did."""
+        ...
+
+    def add_projection(self, *, job_id: UUID, team_id: str, progress: int, at: datetime, made: Projection) -> None:
+        """Keep what was projected at so many percent; the first one stays."""
+        ...
+
+    def track_record(self, team_id: str, progress: int, since: datetime) -> TrackRecord | None:
+        """How projections at this percent did in completed jobs; None while there is none."""
+        ...
+
+
+class Failures(Protocol):
+    """`job_endings`, `retry_suggestions` and `gpu_waits`."""
+
+    def record_ending(self, job: Job, key: ConfigurationKey, *, failure_code: str | None, at: datetime) -> None:
+        """A job of this configuration completed (no code) or failed; the same attempt counts once."""
+        ...
+
+    def endings(self, team_id: str, key: ConfigurationKey) -> EndingCounts:
+        """How the team's jobs of this configuration ended."""
+        ...
+
+    def times_failed(self, job_id: UUID, code: str) -> int:
+        """How often this job failed so."""
+        ...
+
+    def take_suggestion(
+        self, failed: Job, key: ConfigurationKey, *, code: str, fix_key: str, retry_job_id: UUID, by: str, at: datetime
+    ) -> None:
+        """Somebody retries the failed job with a fix; the same choice again changes nothing."""
+        ...
+
+    def settle_suggestions(self, retry_job_id: UUID, *, completed: bool, failure_code: str | None) -> None:
+        """The retry ended: its fix worked, did not help against its failure, or something else came in between."""
+        ...
+
+    def suggestion_records(self, team_id: str, code: str) -> dict[str, SuggestionRecord]:
+        """How each fix did against this failure, by its key."""
+        ...
+
+    def keep_wait(self, job: Job, wait: GpuWait) -> None:
+        """Begin the job's wait for a GPU, or note the next try of the one that is open."""
+        ...
+
+    def wait(self, job_id: UUID) -> GpuWait | None:
+        """The job's open wait."""
+        ...
+
+    def end_wait(self, job_id: UUID, *, served: bool, at: datetime) -> GpuWait | None:
+        """Close the open wait, if there is one; returns it."""
+        ...
+
+    def past_waits(self, tier: str, limit: int) -> list[float]:
+        """Seconds that the last waits for this tier took until a GPU was there, newest first."""
+        ...
