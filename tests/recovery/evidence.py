@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from infra.workspace.state import DEFAULT_USERS
 from tests.recovery.installation import Installation
 from tests.recovery.reference import Curve
 from tests.scenario.house import CHANNEL
@@ -68,7 +69,7 @@ def gather(house: Installation, curves: dict[str, Curve], lost_trainers: list[tu
     return Evidence(
         started=dict(house.started),
         **tables,
-        messages=house.people.all_messages(CHANNEL),
+        messages=[message for place in _places() for message in house.people.all_messages(place)],
         spools=_spools(runs),
         curves=curves,
         buckets=house.data_dir / "files",
@@ -108,3 +109,8 @@ def trainers_alive(runs: Path) -> list[str]:
                 if "gpu_jobs" in command and str(runs) in command:
                     found.append(f"{entry.name} {command.strip()}")
     return found
+
+
+def _places() -> list[str]:
+    """The jobs' channel, and everybody's direct messages with the bot: the team's money is told there too."""
+    return [CHANNEL, *("D" + user.id[1:] for user in DEFAULT_USERS)]

@@ -136,7 +136,12 @@ def each_job_has_one_card(seen: Evidence) -> Iterator[str]:
 
 def each_milestone_was_told_once(seen: Evidence) -> Iterator[str]:
     """One message a row of the outbox, below its job's card, in order; no row is left; no message has no row."""
-    told = Counter(number for message in seen.messages if (number := _posted_as(message, "milestone")) is not None)
+    told = Counter(
+        number
+        for message in seen.messages
+        for part in ("milestone", "team")
+        if (number := _posted_as(message, part)) is not None
+    )
     by_id = {row["id"]: row for row in seen.outbox}
     for number in told.keys() - by_id.keys():
         yield f"message {number} stands in the channel and is not in the outbox"

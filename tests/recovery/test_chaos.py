@@ -17,7 +17,6 @@ KINDS = (
 )  # fmt: skip
 
 
-@pytest.mark.xdist_group("demo")
 @pytest.mark.timeout(400)  # a minute as a rule; on a machine that is busy with others it takes longer
 def test_a_dozen_faults_leave_no_trace() -> None:
     plan = Plan(faults=12, seed=20261121, training_files=3, pause=(0.2, 1.2), wait_for_state=2.0, kinds=KINDS)

@@ -13,6 +13,7 @@ from typing import Any
 from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_sdk import WebClient
 
+from blocks.card import ACTION_DETAILS
 from blocks.datasets import ACTION_ADD, ADD_CALLBACK, ADD_FILE_ACTION, CONFIRM_CALLBACK, LIST_CALLBACK
 from blocks.review import CHECKLIST_ACTION, REVIEW_CALLBACK
 from blocks.train_form import ACTION_FILE, TRAIN_CALLBACK
@@ -117,7 +118,7 @@ class Stage:
     def card(self) -> Json:
         """The newest job's card."""
         return self.elena.wait_message(
-            CHANNEL, lambda m: m.get("thread_ts") in (None, m["ts"]) and "bot_id" in m and "ephemeral_for" not in m
+            CHANNEL, lambda m: "ephemeral_for" not in m and f"'action_id': '{ACTION_DETAILS}'" in str(m.get("blocks"))
         )
 
     def thread(self) -> list[Json]:

@@ -133,7 +133,7 @@ def test_the_queue_says_when_and_a_manager_moves_a_run_to_the_front(
     assert "1. Waiting 1" in listed
     assert "1 run may train at once, 3 may wait." in listed
     stage.elena.click(stage.card(), ACTION_PROMOTE)
-    ephemeral(stage.elena, "may not move runs to the front")
+    ephemeral(stage.elena, "takes a manager. They have been asked.")
     marcus(stage).click(stage.card(), ACTION_PROMOTE)
     ephemeral(marcus(stage), "is the next one to start")
     stage.post()
