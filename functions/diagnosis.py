@@ -198,7 +198,12 @@ def _no_capacity(case: _Case) -> _Found:
 
 def _model_missing(case: _Case) -> _Found:
     model = catalog.base_model(case.job.configuration.base_model)
-    fixes = model_fixes(case.job.configuration)
+    look = Fix(
+        key="check_model",
+        label="Look for the model at the hub",
+        why=f"It is asked for as {model.hub_id}; an admin can correct the name, or put its weights where jobs find them.",
+    )
+    fixes = (*model_fixes(case.job.configuration), look)
     return _Found(f"The base model {model.name} was not found.", _first_line(case.failure.why), fixes)
 
 

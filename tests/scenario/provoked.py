@@ -49,6 +49,9 @@ class ProvokedCompute:
         note = "" if code is None else f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         return CallState(running=code is None, exit_code=code, note=note)
 
+    def waits_for_gpu(self, call_id: str) -> bool:
+        return False
+
     def cancel(self, call_id: str) -> None:
         self._processes[call_id].terminate()
         self._processes[call_id].join(20)

@@ -14,16 +14,22 @@ import pytest
 from blocks.card import ACTION_DETAILS
 from blocks.failure import ACTION_RETRY, ACTION_RETRY_FIX
 from blocks.jobs import DETAILS_CALLBACK
+from functions.errors import NoCapacity
+from functions.model.events import Metrics
 from functions.model.job import Job
 from functions.model.job_spec import JobSpec
 from functions.model.states import TERMINAL, JobState
 from functions.ports import Compute
 from functions.reconcile import Reconciler
 from infra.clock import utc_now
+from infra.local_compute import LocalCompute
 from infra.postgres.database import PostgresDatabase
 from tests.scenario.house import SetClock, add_demo_file, job_of, start
+from tests.scenario.hub import model_hub
+from tests.scenario.paper import TRAINED, PaperCompute
 from tests.scenario.provoked import Change, ProvokedCompute
 from tests.scenario.stage import SECRET, Json, Stage, staged, words
+from tests.scenario.test_model_hub import LLAMA
 from tests.unit.gpu_tiny import conversations
 
 # Fifty conversations of some two thousand tokens each.
@@ -120,6 +126,81 @@ def test_out_of_memory(stage: Stage, tmp_path: Path) -> None:
     assert pressed(card)[ACTION_RETRY] == "Try again"
     assert "Out of memory" in thread
     assert "What may help: Sequences of " in thread
+
+
+class HubCompute(LocalCompute):
+    """This machine, with a base model that only the hub has."""
+
+    def launch(self, spec: JobSpec, *, token: str, tier: str) -> str:
+        return super().launch(spec.model_copy(update={"base_model": LLAMA}), token=token, tier=tier)
+
+    def model_path(self, base_model: str) -> str | None:
+        return None
+
+
+@pytest.mark.parametrize(("answer", "problem"), [("missing", "was not found."), ("gated", "may not be used yet.")])
+def test_a_base_model_that_the_hub_does_not_give(
+    stage: Stage, tmp_path: Path, demo_file: Path, monkeypatch: pytest.MonkeyPatch, answer: str, problem: str
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    compute = HubCompute(tmp_path)
+    with model_hub(answer) as url:
+        monkeypatch.setenv("HF_ENDPOINT", url)
+        try:
+            shown, _, thread = read(stage, run_out(stage, compute, demo_file))
+        finally:
+            compute.cancel_all()
+    for told in (shown, thread):
+        assert f"The base model SmolLM2 135M {problem}" in told
+    assert "*What helps*" in shown
+
+
+class FullCompute(PaperCompute):
+    """A provider with no GPU to give."""
+
+    def launch(self, spec: JobSpec, *, token: str, tier: str) -> str:
+        raise NoCapacity("all H100s are in use")
+
+
+def test_no_gpu_is_free(stage: Stage, demo_file: Path) -> None:
+    clock = SetClock(utc_now())
+    file = add_demo_file(stage.db, stage.files, demo_file, clock)
+    job = start(stage.db, stage.files, file, clock)
+    full = Reconciler(
+        stage.db, stage.files, FullCompute(), clock=clock, secret=SECRET, service_url=stage.url, max_running=1
+    )
+    full.step()
+    stage.post()
+    shown = words(stage.card())
+    assert "No GPU is free right now (all H100s are in use)." in shown
+    assert "tried 1 time, next try" in shown
+    assert "tried again every 5 minutes for an hour; waiting costs nothing" in words(stage.thread()[-1])
+    while job_of(stage.db, job.id).state not in TERMINAL:
+        clock.forward(minutes=5)
+        full.step()
+    stage.ahead.forward(hours=2)
+    stage.post()
+    shown, card, thread = read(stage, job_of(stage.db, job.id))
+    assert "Tried 13 times in 1 h" in shown
+    assert "Try again" in pressed(card)[ACTION_RETRY]
+    assert "No" in thread
+
+
+def test_an_alert_is_told_in_the_thread_and_stands_on_the_card(stage: Stage, demo_file: Path) -> None:
+    stage.add_demo_file(demo_file)
+    stage.start()
+    stage.reconciler.step()
+    rising = [
+        Metrics(step=step, epoch=step / 20, loss=2.0 + step / 20, learning_rate=1e-3, tokens_trained=step * 100)
+        for step in range(1, 61)
+    ]
+    stage.tell(*TRAINED[:6], *rising)
+    stage.post()
+    told = [m["text"] for m in stage.thread() if "⚠" in m["text"]]
+    assert len(told) == 1, told
+    assert "The training loss rose from" in told[0]
+    assert "a quarter of the learning rate" in told[0]
+    assert "⚠" in words(stage.card())
 
 
 def test_a_loss_that_is_no_number(stage: Stage, tmp_path: Path, demo_file: Path) -> None:
