@@ -201,7 +201,7 @@ def _model_missing(case: _Case) -> _Found:
     look = Fix(
         key="check_model",
         label="Look for the model at the hub",
-        why=f"It is asked for as {model.hub_id}; an admin can correct the name, or put its weights where jobs find them.",
+        why=f"It is asked for as {model.hub_id}. An admin can correct the name, or put its weights where jobs look.",
     )
     fixes = (*model_fixes(case.job.configuration), look)
     return _Found(f"The base model {model.name} was not found.", _first_line(case.failure.why), fixes)
