@@ -68,16 +68,11 @@ class Play:
         self._type("/train")
         form = self._view(TRAIN_CALLBACK)
         offered = self._elena.options(form, ACTION_FILE, file_name)
-        self._elena.fill(form, {ACTION_FILE: next(option for option in offered if option["value"] == file_id)})
-        self._breathe()
+        form = self._choose(form, {ACTION_FILE: next(option for option in offered if option["value"] == file_id)})
         if preset:
-            form = self._view(TRAIN_CALLBACK)
-            self._elena.fill(form, {ACTION_PRESET: preset})
-            self._breathe()
+            form = self._choose(form, {ACTION_PRESET: preset})
         if max_steps is not None:
-            self._elena.fill(self._view(TRAIN_CALLBACK), {ACTION_STEPS: str(max_steps)})
-            self._breathe()
-        form = self._view(TRAIN_CALLBACK)
+            form = self._choose(form, {ACTION_STEPS: str(max_steps)})
         self._submit(form, {})
         review = self._view(REVIEW_CALLBACK)
         self._breathe()
@@ -113,6 +108,16 @@ class Play:
             return self._elena.wait_view(callback_id, patience)
         except PersonError as error:
             raise DemoFailed(str(error)) from error
+
+    def _choose(self, form: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+        """Fill in, and go on when the form is drawn anew: what is chosen before that is lost with the old fields."""
+        self._elena.fill(form, values)
+        try:
+            drawn = self._elena.wait_view(TRAIN_CALLBACK, 10.0, when=lambda view: bool(view["hash"] != form["hash"]))
+        except PersonError as error:
+            raise DemoFailed(f"the form was not drawn anew after {', '.join(values)} was chosen") from error
+        self._breathe()
+        return drawn
 
     def _submit(self, view: dict[str, Any], values: dict[str, Any]) -> None:
         answer = self._elena.submit(view, values)
