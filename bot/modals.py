@@ -31,10 +31,10 @@ def answer_in_modal(
     title: str,
     command: str,
     content: Callable[[str], View],
-    push: bool = False,
 ) -> None:
-    """After the ack: open (or push) a modal with `content(view_id)`, once however often the click is delivered.
+    """After the ack: open a modal with `content(view_id)`, once however often the click is delivered.
 
+    It is pushed on top where the press was in a modal itself.
     `command` is what the person types again if Slack's three seconds had passed.
     """
 
@@ -50,7 +50,7 @@ def answer_in_modal(
                 title=title,
                 content=content,
                 expired=lambda: tell(messages.trigger_expired(command), []),
-                push=push,
+                push=(body.get("view") or {}).get("type") == "modal",
             ),
             tell,
         )

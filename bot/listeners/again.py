@@ -60,8 +60,7 @@ class Again:
         def content(_: str) -> View:
             return self._form(origin(body), choice, uuid.uuid4().hex)
 
-        in_modal = (body.get("view") or {}).get("type") == "modal"
-        answer_in_modal(self._context, body, client, title=screens.TITLE, command=JOBS, content=content, push=in_modal)
+        answer_in_modal(self._context, body, client, title=screens.TITLE, command=JOBS, content=content)
 
     def _form(self, asked: Origin, choice: AgainChoice, key: str) -> View:
         require(asked.person(self._context), Permission.START_JOBS)

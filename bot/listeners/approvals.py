@@ -14,10 +14,10 @@ from blocks import approvals as screens
 from bot import messages
 from bot.commands import TRAIN
 from bot.context import BotContext
-from bot.errors import ephemeral, sentence, shown
-from bot.last_resort import told
+from bot.errors import sentence
 from bot.modals import answer_in_modal
-from bot.request import first_time, origin
+from bot.presses import answer_privately
+from bot.request import origin
 from functions import approvals
 from functions.access import require
 from functions.approval_quotes import Asked
@@ -108,7 +108,6 @@ class Approvals:
         self, ack: Ack, body: dict[str, Any], client: WebClient, title: str, content: Callable[[Person], View]
     ) -> None:
         ack()
-        in_modal = (body.get("view") or {}).get("type") == "modal"
         answer_in_modal(
             self._context,
             body,
@@ -116,7 +115,6 @@ class Approvals:
             title=title,
             command=TRAIN,
             content=lambda _: content(origin(body).person(self._context)),
-            push=in_modal,
         )
 
     def _open(self, person: Person, asked: Asked, channel_id: str) -> Approval:
@@ -183,15 +181,7 @@ class Approvals:
 
     def _press(self, ack: Ack, body: dict[str, Any], client: WebClient, act: Callable[[Person], str]) -> None:
         ack()
-
-        def work() -> None:
-            if not first_time(self._context, body):
-                return
-            asked = origin(body)
-            tell = ephemeral(client, channel_id=asked.channel_id or asked.user_id, user_id=asked.user_id)
-            shown(lambda: tell(act(asked.person(self._context)), []), tell)
-
-        self._context.later(told(work, body=body, client=client))
+        answer_privately(self._context, body, client, lambda person: (act(person), []))
 
     def reject(self, ack: Ack, body: dict[str, Any]) -> None:
         """Declined, with its reason."""

@@ -90,8 +90,7 @@ class Budget:
         self._answer(body, client, screen.TITLE, content)
 
     def _answer(self, body: dict[str, Any], client: WebClient, title: str, content: Callable[[str], View]) -> None:
-        in_modal = (body.get("view") or {}).get("type") == "modal"
-        answer_in_modal(self._context, body, client, title=title, command=BUDGET, content=content, push=in_modal)
+        answer_in_modal(self._context, body, client, title=title, command=BUDGET, content=content)
 
     def _view(self, person: Person) -> BudgetView:
         with self._context.db.transaction() as tx:

@@ -80,7 +80,7 @@ class Datasets:
             require(origin(body).person(self._context), Permission.IMPORT_FILES)
             return add_form()
 
-        answer_in_modal(self._context, body, client, title=TITLE, command=DATASETS, content=content, push=True)
+        answer_in_modal(self._context, body, client, title=TITLE, command=DATASETS, content=content)
 
     def check(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
         """The file was chosen: read it and show what was found, to be confirmed."""

@@ -13,9 +13,7 @@ from blocks.card import ACTION_DOWNLOAD, ACTION_REPORT
 from blocks.download import ACTION_LINK, download_message, report_message
 from blocks.text import MessageParts
 from bot.context import BotContext
-from bot.errors import ephemeral, shown
-from bot.last_resort import told
-from bot.request import first_time, origin
+from bot.presses import answer_privately
 from functions.deliver import download, report_link
 from functions.model.people import Person
 
@@ -47,13 +45,6 @@ def _press(context: BotContext, link: Callable[[Person, str], MessageParts]) -> 
 
     def press(ack: Ack, body: dict[str, Any], client: WebClient) -> None:
         ack()
-        context.later(told(lambda: send_link(body, client), body=body, client=client))
-
-    def send_link(body: dict[str, Any], client: WebClient) -> None:
-        if not first_time(context, body):
-            return
-        asked = origin(body)
-        tell = ephemeral(client, channel_id=asked.channel_id or asked.user_id, user_id=asked.user_id)
-        shown(lambda: tell(*link(asked.person(context), body["actions"][0]["value"])), tell)
+        answer_privately(context, body, client, lambda person: link(person, body["actions"][0]["value"]))
 
     return press

@@ -12,9 +12,8 @@ from slack_sdk.errors import SlackApiError
 from blocks.review import ACTION_QUOTE, review
 from bot import messages
 from bot.context import BotContext
-from bot.errors import ephemeral, shown
-from bot.last_resort import told
-from bot.request import Origin, first_time, origin
+from bot.presses import answer_privately
+from functions.model.people import Person
 from functions.model.views import QuoteView
 from functions.quoting import draw_quote, quote_view
 
@@ -27,35 +26,26 @@ def register(app: App, context: BotContext) -> None:
 
     def press(ack: Ack, body: dict[str, Any], client: WebClient) -> None:
         ack()
-        context.later(told(lambda: _answer(context, body, client), body=body, client=client))
+        answer_privately(context, body, client, lambda person: _send(context, person, body["view"], client))
 
     app.action(ACTION_QUOTE)(press)
 
 
-def _answer(context: BotContext, body: dict[str, Any], client: WebClient) -> None:
-    if not first_time(context, body):
-        return
-    asked = origin(body)
-    tell = ephemeral(client, channel_id=asked.channel_id or asked.user_id, user_id=asked.user_id)
-    shown(lambda: _send(context, asked, body["view"], client), tell)
-
-
-def _send(context: BotContext, asked: Origin, shown_view: dict[str, Any], client: WebClient) -> None:
-    person = asked.person(context)
+def _send(context: BotContext, person: Person, shown_view: dict[str, Any], client: WebClient) -> None:
     quote = quote_view(
         context.db,
         context.files,
         clock=context.clock,
         provider=context.provider,
         person=person,
-        person_name=_name(client, asked.user_id),
+        person_name=_name(client, person.user_id),
         request_key=json.loads(shown_view["private_metadata"])["key"],
     )
     note = _Note(client, shown_view, quote)
     note.write(messages.drawing_quote())
     try:
         file = draw_quote(context.db, context.pictures, person=person, quote=quote)
-        direct = str(client.conversations_open(users=asked.user_id)["channel"]["id"])
+        direct = str(client.conversations_open(users=person.user_id)["channel"]["id"])
         client.files_upload_v2(
             channel=direct,
             content=file.pdf,

@@ -94,8 +94,7 @@ class Invoicing:
             with self._context.db.transaction() as tx:
                 return content(tx, person)
 
-        push = (body.get("view") or {}).get("type") == "modal"
-        answer_in_modal(self._context, body, client, title=title, command=COMMAND, content=filled, push=push)
+        answer_in_modal(self._context, body, client, title=title, command=COMMAND, content=filled)
 
     def _list_view(self, tx: Transaction, person: Person) -> View:
         return screens.invoices_list(invoices.invoices_view(tx, self._context.payments, person=person))
@@ -116,7 +115,7 @@ class Invoicing:
             )
             return screens.invoiced_view(invoice)
 
-        answer_in_modal(self._context, body, client, title=screens.TITLE, command=COMMAND, content=filled, push=True)
+        answer_in_modal(self._context, body, client, title=screens.TITLE, command=COMMAND, content=filled)
 
     def finalise(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
         """The review, submitted."""

@@ -12,16 +12,16 @@ from blocks.card import ACTION_DETAILS, ACTION_RETRY
 from blocks.home import ACTION_ALL_JOBS
 from blocks.jobs import job_details as details_view
 from blocks.jobs import job_list as list_view
+from blocks.text import MessageParts
 from bot import messages
 from bot.commands import JOBS
 from bot.context import BotContext
-from bot.errors import ephemeral, shown
-from bot.last_resort import told
 from bot.modals import answer_in_modal
-from bot.request import first_time, origin
+from bot.presses import answer_privately
+from bot.request import origin
 from functions.access import require
 from functions.jobs import job_details, job_list
-from functions.model.people import Permission
+from functions.model.people import Permission, Person
 from functions.start import retry_job
 
 
@@ -65,27 +65,15 @@ class Jobs:
                 now, limits = self._context.clock(), self._context.limits
                 return details_view(job_details(tx, team_id=asked.team_id, job_id=job_id, now=now, limits=limits))
 
-        in_modal = (body.get("view") or {}).get("type") == "modal"
-        answer_in_modal(self._context, body, client, title="Run details", command=JOBS, content=content, push=in_modal)
+        answer_in_modal(self._context, body, client, title="Run details", command=JOBS, content=content)
 
     def retry(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
         """The button of a failed job's card."""
         ack()
-        self._context.later(told(lambda: self._take_up(body, client), body=body, client=client))
 
-    def _take_up(self, body: dict[str, Any], client: WebClient) -> None:
-        if not first_time(self._context, body):
-            return
-        asked = origin(body)
-        tell = ephemeral(client, channel_id=asked.channel_id or asked.user_id, user_id=asked.user_id)
+        def take_up(person: Person) -> MessageParts:
+            job_id = UUID(body["actions"][0]["value"])
+            job = retry_job(self._context.db, clock=self._context.clock, person=person, job_id=job_id)
+            return messages.taken_up_again(job.name), []
 
-        def take_up() -> None:
-            job = retry_job(
-                self._context.db,
-                clock=self._context.clock,
-                person=asked.person(self._context),
-                job_id=UUID(body["actions"][0]["value"]),
-            )
-            tell(messages.taken_up_again(job.name), [])
-
-        shown(take_up, tell)
+        answer_privately(self._context, body, client, take_up)

@@ -14,10 +14,10 @@ from blocks import lifecycle as screens
 from bot import messages
 from bot.commands import JOBS
 from bot.context import BotContext
-from bot.errors import ephemeral, sentence, shown
-from bot.last_resort import told
+from bot.errors import sentence
 from bot.modals import answer_in_modal
-from bot.request import first_time, origin
+from bot.presses import answer_privately
+from bot.request import origin
 from functions import lifecycle
 from functions.access import require
 from functions.approval_quotes import Asked
@@ -88,8 +88,7 @@ class Lifecycle:
             with self._context.db.transaction() as tx:
                 return content(tx, person, job_id)
 
-        in_modal = (body.get("view") or {}).get("type") == "modal"
-        answer_in_modal(self._context, body, client, title=title, command=JOBS, content=fill, push=in_modal)
+        answer_in_modal(self._context, body, client, title=title, command=JOBS, content=fill)
 
     def cancel(self, ack: Ack, body: dict[str, Any]) -> None:
         """The cancel form, confirmed."""
@@ -165,18 +164,9 @@ class Lifecycle:
         return messages.asked_to_promote(draft.quoted.title.removeprefix("Move ").removesuffix(" to the front"))
 
     def _do(self, ack: Ack, body: dict[str, Any], client: WebClient, act: Callable[[Person, UUID], str]) -> None:
-        """After the ack, once however often the click is delivered: do it, and tell the person privately."""
         ack()
-
-        def work() -> None:
-            if not first_time(self._context, body):
-                return
-            asked = origin(body)
-            tell = ephemeral(client, channel_id=asked.channel_id or asked.user_id, user_id=asked.user_id)
-            job_id = UUID(body["actions"][0]["value"])
-            shown(lambda: tell(act(asked.person(self._context), job_id), []), tell)
-
-        self._context.later(told(work, body=body, client=client))
+        job_id = UUID(body["actions"][0]["value"])
+        answer_privately(self._context, body, client, lambda person: (act(person, job_id), []))
 
 
 def _job_id(body: dict[str, Any]) -> UUID:

@@ -68,10 +68,7 @@ class TopUps:
             metadata = json.dumps({"key": str(uuid.uuid4()), "channel": where})
             return screens.top_up_form(view, metadata=metadata)
 
-        in_modal = (body.get("view") or {}).get("type") == "modal"
-        answer_in_modal(
-            self._context, body, client, title=screens.TOP_UP_TITLE, command=BUDGET, content=content, push=in_modal
-        )
+        answer_in_modal(self._context, body, client, title=screens.TOP_UP_TITLE, command=BUDGET, content=content)
 
     def submit(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
         """The form: its amount is looked at now, Stripe is called after the ack."""
