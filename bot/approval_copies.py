@@ -8,14 +8,14 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 from http.client import HTTPException
-from typing import Any
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from blocks.approvals import approval_message, reminder
 from bot.context import BotContext
-from bot.posting import EVENT_TYPE, reason_of
+from bot.marks import find_marked, mark
+from bot.posting import reason_of
 from functions.errors import BrightRunError
 from functions.model.approval import Approval, ApprovalCopy, ApprovalState
 
@@ -64,8 +64,9 @@ class ApprovalCopies:
         if found:
             self._client.chat_update(channel=channel_id, ts=found, text=text, blocks=blocks)
             return channel_id, found
-        metadata = {"event_type": EVENT_TYPE, "event_payload": {"id": self._name(copy)}}
-        answer = self._client.chat_postMessage(channel=channel_id, text=text, blocks=blocks, metadata=metadata)
+        answer = self._client.chat_postMessage(
+            channel=channel_id, text=text, blocks=blocks, metadata=mark(self._name(copy))
+        )
         return channel_id, str(answer["ts"])
 
     def _nudge(self, copy: ApprovalCopy, request: Approval, channel_id: str, ts: str) -> None:
@@ -75,12 +76,7 @@ class ApprovalCopies:
         name = f"{self._name(copy)}:reminder-{request.reminded}"
         if self._posted(name, copy, request, channel_id, thread_ts=ts):
             return
-        self._client.chat_postMessage(
-            channel=channel_id,
-            thread_ts=ts,
-            text=reminder(request),
-            metadata={"event_type": EVENT_TYPE, "event_payload": {"id": name}},
-        )
+        self._client.chat_postMessage(channel=channel_id, thread_ts=ts, text=reminder(request), metadata=mark(name))
 
     def _place(self, recipient: str) -> str:
         if recipient.startswith(("U", "W")):
@@ -89,25 +85,11 @@ class ApprovalCopies:
 
     def _posted(
         self, name: str, copy: ApprovalCopy, request: Approval, channel_id: str, thread_ts: str | None = None
-    ) -> str:
+    ) -> str | None:
         """The ts of a post whose end nobody saw."""
         if copy.sending_since is None:
-            return ""
-        window: dict[str, Any] = {
-            "channel": channel_id,
-            "oldest": str((request.created_at - timedelta(minutes=1)).timestamp()),
-            "include_all_metadata": True,
-            "limit": 200,
-        }
-        if thread_ts is None:
-            answer = self._client.conversations_history(**window)
-        else:
-            answer = self._client.conversations_replies(ts=thread_ts, **window)
-        for posted in answer["messages"]:
-            metadata = posted.get("metadata") or {}
-            if (metadata.get("event_payload") or {}).get("id") == name:
-                return str(posted["ts"])
-        return ""
+            return None
+        return find_marked(self._client, name, channel_id=channel_id, thread_ts=thread_ts, since=request.created_at)
 
     @staticmethod
     def _name(copy: ApprovalCopy) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from slack_sdk import WebClient
@@ -21,6 +20,7 @@ from blocks.milestones import milestone
 from blocks.text import is_user
 from bot import messages
 from bot.context import BotContext
+from bot.marks import find_marked, mark
 from bot.pictures import upload_picture
 from functions.model.job import Job
 from functions.model.outbox import Card, Notice, OutboxMessage
@@ -28,7 +28,6 @@ from functions.model.views import CardView
 
 log = logging.getLogger(__name__)
 
-EVENT_TYPE = "brightrun_message"
 # Points of a picture; more are not seen.
 _CURVE_POINTS = 600
 
@@ -144,7 +143,7 @@ class Poster:
             blocks,
             channel=place.channel_id,
             thread_ts=place.thread_ts,
-            metadata={"event_type": EVENT_TYPE, "event_payload": {"id": f"{message.id}:{part}"}},
+            metadata=mark(f"{message.id}:{part}"),
         )
         return str(answer["ts"])
 
@@ -163,22 +162,13 @@ class Poster:
         """The ts of this part if an earlier try, whose end nobody saw, did post it."""
         if message.sending_since is None:
             return None
-        window: dict[str, Any] = {
-            "channel": place.channel_id,
-            "oldest": str((message.created_at - timedelta(minutes=1)).timestamp()),
-            "include_all_metadata": True,
-            "limit": 200,
-        }
-        if place.thread_ts is None:
-            answer = self._client.conversations_history(**window)
-        else:
-            answer = self._client.conversations_replies(ts=place.thread_ts, **window)
-        for posted in answer["messages"]:
-            metadata = posted.get("metadata") or {}
-            payload = metadata.get("event_payload") or {}
-            if metadata.get("event_type") == EVENT_TYPE and payload.get("id") == f"{message.id}:{part}":
-                return str(posted["ts"])
-        return None
+        return find_marked(
+            self._client,
+            f"{message.id}:{part}",
+            channel_id=place.channel_id,
+            thread_ts=place.thread_ts,
+            since=message.created_at,
+        )
 
     def _picture(self, message: OutboxMessage, job: Job) -> str | None:
         """The id of the uploaded picture that goes with the notice, if one does."""

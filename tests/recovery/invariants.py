@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bot.posting import EVENT_TYPE
+from bot.marks import marked_as
 from functions.model.money import cost_cents, dollars
 from functions.ports import MODEL_ARTIFACTS
 from tests.recovery.evidence import Evidence, Row
@@ -150,7 +150,8 @@ def each_milestone_was_told_once(seen: Evidence) -> Iterator[str]:
             yield f"message {row['id']} ({row['notice']}) of job {row['job_id']} is {row['status']}: {row['error']}"
         elif row["notice"] != "card" and told[row["id"]] != 1:
             yield f"message {row['id']} ({row['notice']}) of job {row['job_id']} was posted {told[row['id']]} times"
-    unknown = [m["text"] for m in seen.messages if m.get("bot_id") and "ephemeral_for" not in m and _payload(m) is None]
+    said = [message for message in seen.messages if message.get("bot_id") and "ephemeral_for" not in message]
+    unknown = [message["text"] for message in said if marked_as(message) is None]
     if unknown:
         yield f"messages that no outbox row accounts for: {unknown}"
     for card in seen.cards:
@@ -250,16 +251,9 @@ def _endings(seen: Evidence, job: Row) -> list[str]:
     return [row["action"] for row in seen.audit if row["target"] == str(job["id"]) and row["action"] in ends]
 
 
-def _payload(message: Row) -> str | None:
-    metadata = message.get("metadata") or {}
-    if metadata.get("event_type") != EVENT_TYPE:
-        return None
-    return str(metadata["event_payload"]["id"])
-
-
 def _posted_as(message: Row, part: str) -> int | None:
     """The outbox row that a message was posted for, if it was posted as this part of it."""
-    number, _, posted = (_payload(message) or "").partition(":")
+    number, _, posted = (marked_as(message) or "").partition(":")
     return int(number) if posted == part else None
 
 

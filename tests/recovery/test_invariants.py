@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 
-from bot.posting import EVENT_TYPE
+from bot.marks import mark
 from functions.ports import MODEL_ARTIFACTS
 from tests.recovery.evidence import Evidence
 from tests.recovery.invariants import INVARIANTS, violations
@@ -23,8 +23,7 @@ BEGAN = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 
 
 def _message(number: int, part: str, ts: str, text: str, **more: str) -> dict[str, Any]:
-    metadata = {"event_type": EVENT_TYPE, "event_payload": {"id": f"{number}:{part}"}}
-    return {"ts": ts, "bot_id": "B", "text": text, "metadata": metadata, **more}
+    return {"ts": ts, "bot_id": "B", "text": text, "metadata": mark(f"{number}:{part}"), **more}
 
 
 def _healthy(folder: Path) -> Evidence:

@@ -132,6 +132,18 @@ def test_a_message_that_was_posted_before_the_line_broke_is_not_posted_again(roo
     assert len(room.people.calls("chat.update")) == 1
 
 
+def test_it_is_found_again_below_pages_of_other_messages(room: PostRoom) -> None:
+    room.fault("drop_after")
+    room.send()
+    room.people.control("rate_limits", {"on": False})
+    for number in range(205):
+        room.slack.chat_postMessage(channel=CHANNEL, text=f"Talk {number}")
+    before = room.texts()
+    assert room.send(seconds=2)
+    assert room.waiting() == 0
+    assert room.texts() == before
+
+
 def test_a_process_that_died_between_sending_and_marking_leaves_no_double(room: PostRoom) -> None:
     with room.db.transaction() as tx:
         message = tx.outbox.claim(room.clock())
