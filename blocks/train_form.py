@@ -110,9 +110,10 @@ def _file_input(view: TrainFormView) -> Block:
     }
     if view.file is not None:
         element["initial_option"] = _file_option(view.file)
-    hint = f"{count(view.eligible_files, 'file')} ready for training"
-    if not view.eligible_files:
-        hint = "No file is ready for training. Add one with /datasets."
+    hint = ""
+    if view.ready_files is not None:
+        ready = f"{count(view.ready_files, 'file')} ready for training"
+        hint = ready if view.ready_files else "No file is ready for training. Add one with /datasets."
     return input_block(ACTION_FILE, "Training file", element, hint=hint, dispatch=True)
 
 

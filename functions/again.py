@@ -10,10 +10,11 @@ from functions import catalog
 from functions.access import require
 from functions.budget import budget_status
 from functions.checkpoints import checkpoint_source
-from functions.configure import chosen_file, over_budget_warning, quote_for, require_eligible
+from functions.configure import quote_for
 from functions.errors import Conflict, InvalidInput
 from functions.estimate import planned_steps
 from functions.failure_history import diagnosis_of, failure_warnings, take_suggestion
+from functions.file_options import chosen_file, get_file, require_eligible
 from functions.fixes import apply_fix, changes_between
 from functions.history import team_history
 from functions.jobs import get_job
@@ -30,6 +31,7 @@ from functions.names import NAME_MAX
 from functions.ports import Clock, Database, Files, Transaction
 from functions.queue import require_place_in_queue
 from functions.start import enqueue, retry_job
+from functions.start_warnings import over_budget_warning
 
 # Of a run that goes on from a checkpoint, this much is spent anew on preparing, measuring and packing.
 _FIXED_SHARE = 0.15
@@ -38,7 +40,7 @@ _SUFFIX = re.compile(r" \(Retry #\d+\)$")
 _MUST_STAY = ("base_model", "rank", "alpha", "dropout", "max_length", "seed", "quantization", "held_out_fraction")
 
 
-def again_view(tx: Transaction, files: Files, *, team_id: str, choice: AgainChoice, now: datetime) -> AgainView:
+def again_view(tx: Transaction, *, team_id: str, choice: AgainChoice, now: datetime) -> AgainView:
     """What trying again would make, with what it costs.
 
     Raises:
@@ -49,24 +51,22 @@ def again_view(tx: Transaction, files: Files, *, team_id: str, choice: AgainChoi
     parent = get_job(tx, team_id=team_id, job_id=choice.job_id)
     if parent.state not in TERMINAL:
         raise Conflict(f"{parent.name} has not ended: it is {parent.state.value}.")
-    option = chosen_file(tx, files, team_id=team_id, file_id=parent.training_file_id)
+    file = get_file(tx, team_id=team_id, file_id=parent.training_file_id)
     fix = _fix(tx, parent, choice.fix_key)
     configuration = changed(parent.configuration, choice, fix)
     source = checkpoint_source(tx, parent)
-    total = planned_steps(option.file.stats, configuration.hyperparameters, configuration.held_out_fraction)
+    total = planned_steps(file.stats, configuration.hyperparameters, configuration.held_out_fraction)
     no_resume = why_no_resume(parent, source, configuration, total)
-    how = choice.how or ("restart" if no_resume else "resume")
-    if how == "resume" and no_resume:
-        how = "restart"
+    how = "restart" if no_resume else choice.how or "resume"
     step = source.progress.checkpoint_step if source and how == "resume" else None
-    _, made = tx.jobs.line_of(parent.id)
-    estimate = _estimate(tx, parent, option.file, configuration, step, total, now)
+    number = tx.jobs.tries_again(parent.id) + 1
+    estimate = _estimate(tx, parent, file, configuration, step, total, now)
     budget = budget_status(tx, team_id=team_id, now=now)
     tier = catalog.tier(configuration.tier)
     return AgainView(
         parent=parent,
         choice=choice.model_copy(update={"how": how}),
-        name=next_name(parent.name, made + 1),
+        name=next_name(parent.name, number),
         configuration=configuration,
         changes=changes_between(parent.configuration, configuration),
         fix=fix,
@@ -76,7 +76,7 @@ def again_view(tx: Transaction, files: Files, *, team_id: str, choice: AgainChoi
         estimate=estimate,
         tiers=tuple(item for item in catalog.tiers_of(tier.provider) if item.offered),
         batch_sizes=batch_sizes(parent.configuration),
-        retry_number=made + 1,
+        retry_number=number,
         record=tx.jobs.retry_record(team_id),
         budget=budget,
         warnings=(
@@ -111,7 +111,7 @@ def start_again(
         if made is not None:
             return made
         now = clock()
-        view = again_view(tx, files, team_id=person.team_id, choice=choice, now=now)
+        view = again_view(tx, team_id=person.team_id, choice=choice, now=now)
         if not view.unchanged_resume:
             return _enqueue(tx, files, person, view, request_key, limits, now)
     return retry_job(db, clock=clock, person=person, job_id=choice.job_id)

@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict
 
 from functions import catalog
 from functions.budget import budget_status
-from functions.configure import configuration_of, quote, require_eligible, startable
+from functions.configure import configuration_of, quote, startable
 from functions.errors import Conflict, InvalidInput
+from functions.file_options import require_eligible
 from functions.jobs import get_job
 from functions.model.approval import ApprovalKind, Quoted
 from functions.model.job import Configuration, JobChoice

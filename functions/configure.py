@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from uuid import UUID
 
 from functions import catalog
 from functions.alternatives import Priced, alternatives, saving_tips
 from functions.approval_rules import needs_approval
 from functions.budget import budget_status
-from functions.errors import InvalidInput, NotEligible, NotFound
+from functions.errors import InvalidInput
 from functions.estimate import History, estimate_run
 from functions.failure_history import failure_warnings
+from functions.file_options import chosen_file, find_files, require_eligible
 from functions.forecast import forecast
 from functions.history import team_history
 from functions.memory import memory_need
 from functions.model.catalog import BaseModelCard
 from functions.model.estimate import Estimate, InterruptionRecord, MemoryNeed
 from functions.model.job import Configuration, JobChoice, PresetRecord
-from functions.model.money import BudgetStatus, dollars
 from functions.model.training_file import TrainingFile
 from functions.model.views import Alternative, FileOption, PresetOption, ReviewView, SavingTip, TrainFormView
 from functions.names import (
@@ -29,42 +28,12 @@ from functions.names import (
     clean_tags,
     suggest_name,
 )
-from functions.ports import TRAINING_FILES, Files, Transaction
-from functions.training_files import default_preset, eligibility
+from functions.ports import Files, Transaction
+from functions.start_warnings import start_warnings
+from functions.training_files import default_preset
 
-_HIGH_COST_CENTS = 100_00
-_LONG_SECONDS = 24 * 3600
-# FR1.2.2: soft warnings before the limit.
-_HIGH_PERCENT, _CRITICAL_PERCENT = 80, 90
+_COUNTED = 1000
 COMMON_TAGS = ("experiment", "production", "client-delivery", "test", "poc")
-
-
-def file_option(tx: Transaction, files: Files, file: TrainingFile) -> FileOption:
-    """The file with the reasons, if any, why it may not be trained on now."""
-    verdict = eligibility(
-        file,
-        file_present=files.exists(TRAINING_FILES, file.sequences_path),
-        active_job_name=tx.jobs.active_on_file(file.id),
-    )
-    return FileOption(file=file, reasons=verdict.reasons)
-
-
-def find_files(tx: Transaction, files: Files, *, team_id: str, text: str, limit: int = 20) -> tuple[FileOption, ...]:
-    """Training files whose name holds the text, those that may be used first."""
-    found = [file_option(tx, files, file) for file in tx.files.search(team_id, text, limit)]
-    return tuple(sorted(found, key=lambda option: bool(option.reasons)))
-
-
-def chosen_file(tx: Transaction, files: Files, *, team_id: str, file_id: UUID) -> FileOption:
-    """The chosen file.
-
-    Raises:
-        NotFound: it is gone, or another team's.
-    """
-    file = tx.files.get(team_id, file_id)
-    if file is None:
-        raise NotFound("This training file is not there any more.", fix="Choose another one.")
-    return file_option(tx, files, file)
 
 
 def complete_choice(choice: JobChoice, *, provider: str, file: TrainingFile | None) -> JobChoice:
@@ -122,7 +91,7 @@ def train_form(
     return TrainFormView(
         choice=choice,
         file=file,
-        eligible_files=sum(not option.reasons for option in find_files(tx, files, team_id=team_id, text="")),
+        ready_files=None if file else _ready_files(tx, team_id),
         presets=_preset_options(model, tx.jobs.preset_records(team_id)),
         tiers=catalog.tiers_of(provider),
         base_models=catalog.models_of(provider),
@@ -132,7 +101,7 @@ def train_form(
         budget_after_cents=budget.limit_cents - budget.used_cents - expected.cents_high if expected else None,
         previous_cents=previous_cents,
         warnings=(
-            *_warnings(expected, memory, budget),
+            *start_warnings(expected, memory, budget),
             *failure_warnings(tx, team_id=team_id, configuration=configuration_of(choice)),
         ),
         tags_known=tuple(dict.fromkeys((*COMMON_TAGS, *tx.jobs.tags(team_id)))),
@@ -145,6 +114,11 @@ def train_form(
         tips=tips,
         tier_record=record,
     )
+
+
+def _ready_files(tx: Transaction, team_id: str) -> int:
+    found = find_files(tx, team_id=team_id, text="", limit=_COUNTED)
+    return sum(not option.reasons for option in found)
 
 
 def check_choice(choice: JobChoice) -> JobChoice:
@@ -220,7 +194,7 @@ def review(
         memory=memory,
         budget=budget,
         warnings=(
-            *_warnings(expected, memory, budget),
+            *start_warnings(expected, memory, budget),
             *failure_warnings(tx, team_id=team_id, configuration=configuration),
         ),
         within_budget=expected.cents_high <= budget.remaining_cents,
@@ -230,16 +204,6 @@ def review(
         forecast=forecast(tx, team_id=team_id, now=now),
         may_override=may_override and not budget.hard_stop,
     )
-
-
-def require_eligible(option: FileOption) -> None:
-    """Let a usable file pass.
-
-    Raises:
-        NotEligible: with every reason and how to mend it.
-    """
-    if option.reasons:
-        raise NotEligible(f"{option.file.name} cannot be used now. {' '.join(option.reasons)}", reasons=option.reasons)
 
 
 def quote(tx: Transaction, *, team_id: str, file: TrainingFile, choice: JobChoice, now: datetime) -> Estimate:
@@ -303,48 +267,3 @@ def _free_name(tx: Transaction, team_id: str, file: TrainingFile, preset_name: s
         ending = f" v{version}"
         name = base[: 100 - len(ending)] + ending
     return name
-
-
-def _warnings(estimate: Estimate | None, memory: MemoryNeed | None, budget: BudgetStatus) -> tuple[str, ...]:
-    warnings = []
-    if estimate and estimate.cents_high > _HIGH_COST_CENTS:
-        warnings.append(f"High cost: up to {dollars(estimate.cents_high)}. A smaller preset costs less.")
-    if estimate and estimate.seconds.high > _LONG_SECONDS:
-        hours = estimate.seconds.high / 3600
-        warnings.append(f"Long run: up to {hours:.0f} hours. Fewer epochs or less data shorten it.")
-    over = over_budget_warning(estimate, budget) if estimate else ()
-    warnings += over
-    warnings += budget_warning(estimate, budget) if estimate and not over else ()
-    if memory and not memory.fits and memory.available is not None:
-        needed, there = memory.total / 1024**3, memory.available / 1024**3
-        warnings.append(f"Needs about {needed:.0f} GB of GPU memory, the card has {there:.0f}.")
-    return tuple(warnings)
-
-
-def budget_warning(estimate: Estimate, budget: BudgetStatus) -> tuple[str, ...]:
-    """What to say where the upper estimate fits, but leaves little."""
-    used, left = budget.used_cents + estimate.cents_high, budget.remaining_cents - estimate.cents_high
-    percent = used * 100 // budget.limit_cents if budget.limit_cents > 0 else 100
-    if percent >= _CRITICAL_PERCENT:
-        return (
-            f"With this run {percent} % of the budget is taken ({dollars(used)} of {dollars(budget.limit_cents)}); "
-            f"only {dollars(left)} would be left. Keep it for the runs that matter most.",
-        )
-    if percent >= _HIGH_PERCENT:
-        return (
-            f"With this run {percent} % of the budget is taken ({dollars(used)} of {dollars(budget.limit_cents)}).",
-        )
-    if budget.remaining_cents < estimate.cents_high * 3 // 2:
-        return (f"This run may leave only {dollars(left)} of the budget.",)
-    return ()
-
-
-def over_budget_warning(estimate: Estimate, budget: BudgetStatus) -> tuple[str, ...]:
-    """What to say where the upper estimate does not fit in what is left."""
-    if estimate.cents_high <= budget.remaining_cents:
-        return ()
-    short = estimate.cents_high - budget.remaining_cents
-    return (
-        f"Over budget: up to {dollars(estimate.cents_high)} needed, {dollars(budget.remaining_cents)} left, "
-        f"{dollars(short)} short. A budget manager can raise the limit.",
-    )

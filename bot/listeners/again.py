@@ -66,7 +66,7 @@ class Again:
         require(asked.person(self._context), Permission.START_JOBS)
         with self._context.db.transaction() as tx:
             now = self._context.clock()
-            view = again_view(tx, self._context.files, team_id=asked.team_id, choice=choice, now=now)
+            view = again_view(tx, team_id=asked.team_id, choice=choice, now=now)
         return screens.again_form(view, key=key)
 
     def changed(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:

@@ -32,8 +32,8 @@ from bot.modals import answer_in_modal
 from bot.request import Origin, origin
 from bot.waiting import WaitingView
 from functions.access import require
-from functions.configure import find_files
 from functions.errors import InvalidInput
+from functions.file_options import find_files
 from functions.import_file import CheckedFile, check_file, store_file
 from functions.model.people import Permission
 from functions.model.views import FileListView
@@ -67,7 +67,7 @@ class Datasets:
             person = asked.person(self._context)
             require(person, Permission.VIEW)
             with self._context.db.transaction() as tx:
-                found = find_files(tx, self._context.files, team_id=asked.team_id, text="", limit=_LISTED)
+                found = find_files(tx, team_id=asked.team_id, text="", limit=_LISTED)
             return file_list(FileListView(files=found, may_import=person.may(Permission.IMPORT_FILES)))
 
         answer_in_modal(self._context, body, client, title=TITLE, command=DATASETS, content=content)

@@ -24,6 +24,7 @@ from bot.view_order import ViewOrder
 from functions import configure
 from functions.access import require
 from functions.errors import InvalidInput, NotFound
+from functions.file_options import find_files
 from functions.model.job import JobChoice
 from functions.model.people import Permission
 from functions.start import start_job
@@ -84,9 +85,7 @@ class Train:
         """Training files for the searchable select."""
         asked = origin(body)
         with self._context.db.transaction() as tx:
-            found = configure.find_files(
-                tx, self._context.files, team_id=asked.team_id, text=body.get("value", ""), limit=_OPTIONS
-            )
+            found = find_files(tx, team_id=asked.team_id, text=body.get("value", ""), limit=_OPTIONS)
         ack(form.file_options(found))
 
     def changed(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:

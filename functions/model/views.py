@@ -103,7 +103,7 @@ class SavingTip(_View):
 
 
 class TrainFormView(_View):
-    """The /train modal. What is None waits for an earlier choice.
+    """The /train modal. What is None waits for an earlier choice; `ready_files` are counted until one is chosen.
 
     `previous_cents` is the expected cost before the last change, for the arrow; `revision` changes
     whenever pre-filled inputs must take new values; `budget_after_cents` is what would be left.
@@ -113,7 +113,7 @@ class TrainFormView(_View):
 
     choice: JobChoice
     file: FileOption | None
-    eligible_files: int
+    ready_files: int | None
     presets: tuple[PresetOption, ...]
     tiers: tuple[Tier, ...]
     base_models: tuple[BaseModelCard, ...]

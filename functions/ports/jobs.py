@@ -76,6 +76,10 @@ class Jobs(Protocol):
         """The name of the active job on a training file."""
         ...
 
+    def files_in_use(self, team_id: str) -> dict[UUID, str]:
+        """The names of the active jobs by the training file that each is on."""
+        ...
+
     def insert(self, job: NewJob) -> None:
         """Insert a job as queued."""
         ...
@@ -120,8 +124,8 @@ class Jobs(Protocol):
         """Put the job before all that wait."""
         ...
 
-    def line_of(self, job_id: UUID) -> tuple[UUID, int]:
-        """(the first job of the line that this one stands in, how many were made of it by trying again)."""
+    def tries_again(self, job_id: UUID) -> int:
+        """How many jobs were made by trying again, in the whole line that this one stands in."""
         ...
 
     def retry_record(self, team_id: str) -> RetryRecord:

@@ -10,8 +10,8 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from functions import catalog
-from functions.configure import file_option
 from functions.errors import InvalidInput
+from functions.file_options import file_option
 from functions.model.job import Job
 from functions.model.states import TERMINAL, JobState
 from functions.model.training_file import TrainingFile

@@ -77,6 +77,15 @@ class JobsTable(LifecycleTable, AttemptsTable):
         )
         return None if found is None else str(found)
 
+    def files_in_use(self, team_id: str) -> dict[UUID, str]:
+        """The names of the active jobs by the training file that each is on."""
+        rows = self._all(
+            "select training_file_id, name from training_jobs where team_id = %s"
+            " and status not in ('completed', 'failed', 'cancelled', 'pending_configuration')",
+            team_id,
+        )
+        return {row["training_file_id"]: row["name"] for row in rows}
+
     def insert(self, job: NewJob) -> None:
         """Insert a job as queued."""
         choice, lineage = job.choice, job.lineage

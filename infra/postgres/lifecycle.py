@@ -47,17 +47,17 @@ class LifecycleTable(Table):
         """Put the job before all that wait."""
         self._run("update training_jobs set promoted_at = %s where id = %s", at, job_id)
 
-    def line_of(self, job_id: UUID) -> tuple[UUID, int]:
-        """(the first job of the line that this one stands in, how many were made of it by trying again)."""
+    def tries_again(self, job_id: UUID) -> int:
+        """How many jobs were made by trying again, in the whole line that this one stands in."""
         row = self._one(
             "with recursive up as (select id, parent_id from training_jobs where id = %s union all"
             "  select j.id, j.parent_id from training_jobs j join up on j.id = up.parent_id),"
             " line as (select id from up where parent_id is null union all"
             "  select j.id from training_jobs j join line on j.parent_id = line.id)"
-            " select (select id from up where parent_id is null) as root, (select count(*) - 1 from line) as made",
+            " select greatest(count(*) - 1, 0) as made from line",
             job_id,
         )
-        return (row["root"], row["made"]) if row and row["root"] else (job_id, 0)
+        return int(row["made"]) if row else 0
 
     def retry_record(self, team_id: str) -> RetryRecord:
         """How jobs that were tried again have ended."""

@@ -78,9 +78,7 @@ def test_as_it_was_makes_a_linked_job_that_is_counted(stand: Stand) -> None:
 def test_with_more_epochs_it_goes_on_from_the_checkpoint_as_a_linked_job(stand: Stand) -> None:
     first = failed(stand)
     with stand.db.transaction() as tx:
-        view = again_view(
-            tx, stand.files, team_id=TEAM, choice=AgainChoice(job_id=stand.id, epochs=3), now=stand.clock()
-        )
+        view = again_view(tx, team_id=TEAM, choice=AgainChoice(job_id=stand.id, epochs=3), now=stand.clock())
     assert (view.resume_step, view.no_resume, view.resumes) == (5, "", True)
     assert [(change.name, change.before, change.after) for change in view.changes] == [("epochs", 2, 3)]
     second = again(stand, how="resume", epochs=3)

@@ -436,7 +436,7 @@ def form_view(**changes: Any) -> TrainFormView:
     values: dict[str, Any] = {
         "choice": choice(),
         "file": FileOption(file=training_file(), reasons=()),
-        "eligible_files": 4,
+        "ready_files": None,
         "presets": presets(),
         "tiers": catalog.tiers_of("modal"),
         "base_models": catalog.models_of("modal"),
@@ -497,6 +497,7 @@ def empty_form_view(**changes: Any) -> TrainFormView:
     values: dict[str, Any] = {
         "choice": nothing,
         "file": None,
+        "ready_files": 4,
         "estimate": None,
         "memory": None,
         "budget_after_cents": None,
