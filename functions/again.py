@@ -15,9 +15,9 @@ from functions.errors import Conflict, InvalidInput
 from functions.estimate import planned_steps
 from functions.failure_history import diagnosis_of, failure_warnings, take_suggestion
 from functions.file_options import chosen_file, get_file, require_eligible
+from functions.find_job import get_job
 from functions.fixes import apply_fix, changes_between
 from functions.history import team_history
-from functions.jobs import get_job
 from functions.model.again import SCHEDULES, AgainChoice, AgainView
 from functions.model.diagnosis import Fix
 from functions.model.estimate import Estimate

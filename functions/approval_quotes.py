@@ -13,7 +13,7 @@ from functions.budget import budget_status
 from functions.configure import configuration_of, quote, startable
 from functions.errors import Conflict, InvalidInput
 from functions.file_options import require_eligible
-from functions.jobs import get_job
+from functions.find_job import get_job
 from functions.model.approval import ApprovalKind, Quoted
 from functions.model.job import Configuration, JobChoice
 from functions.model.money import dollars

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from functions.access import require
 from functions.errors import Conflict, InvalidInput, NotFound
-from functions.jobs import get_job
+from functions.find_job import get_job
 from functions.model.job import Artifact
 from functions.model.people import Permission, Person
 from functions.model.states import JobState

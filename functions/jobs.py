@@ -7,8 +7,8 @@ from uuid import UUID
 
 from functions.alerting import current_alerts
 from functions.budget import budget_status
-from functions.errors import NotFound
 from functions.failure_history import diagnosis_of
+from functions.find_job import get_job
 from functions.model.job import Job
 from functions.model.people import Person
 from functions.model.spend import Advice, TrackRecord
@@ -24,18 +24,6 @@ _LOG_LINES = 8
 _LISTED = 10
 _WAITS_SHOWN = 5
 _RECORD_SPAN = timedelta(days=180)
-
-
-def get_job(tx: Transaction, *, team_id: str, job_id: UUID) -> Job:
-    """The team's job.
-
-    Raises:
-        NotFound: there is none in this team.
-    """
-    job = tx.jobs.get(job_id)
-    if job is None or job.team_id != team_id:
-        raise NotFound("There is no such job in this workspace.")
-    return job
 
 
 def card_view(tx: Transaction, *, job: Job, now: datetime, limits: QueueLimits) -> CardView:

@@ -12,9 +12,9 @@ from uuid import UUID
 from functions import catalog
 from functions.access import require
 from functions.budget import budget_status, reserve
-from functions.errors import Conflict, InvalidInput, NotFound
+from functions.errors import Conflict, InvalidInput
+from functions.find_job import get_job
 from functions.ingest import move
-from functions.jobs import get_job
 from functions.model.job import CANCEL_REASONS, Job, StopKind, StopRequest
 from functions.model.outbox import Notice
 from functions.model.people import Permission, Person
@@ -44,7 +44,7 @@ def cancel_job(db: Database, *, clock: Clock, person: Person, job_id: UUID, reas
     if len(notes) > NOTES_MAX:
         raise InvalidInput(f"At most {NOTES_MAX} characters.", field="notes")
     with db.transaction() as tx:
-        job = _locked(tx, person, job_id)
+        job = get_job(tx, team_id=person.team_id, job_id=job_id, lock=True)
         if job.state in TERMINAL:
             raise Conflict(f"{job.name} has ended already: it is {job.state.value}.")
         if job.stop is not None and job.stop.kind is StopKind.CANCEL:
@@ -70,7 +70,7 @@ def pause_job(db: Database, *, clock: Clock, person: Person, job_id: UUID) -> Jo
     """
     require(person, Permission.STOP_JOBS)
     with db.transaction() as tx:
-        job = _locked(tx, person, job_id)
+        job = get_job(tx, team_id=person.team_id, job_id=job_id, lock=True)
         if job.stop is not None:
             raise Conflict(f"{job.name} is being stopped already.")
         if job.state not in RUNNING:
@@ -106,7 +106,7 @@ def resume_paused(db: Database, *, clock: Clock, person: Person, job_id: UUID, t
     require(person, Permission.START_JOBS)
     with db.transaction() as tx:
         tx.ledger.lock_limit(person.team_id)
-        job = _locked(tx, person, job_id)
+        job = get_job(tx, team_id=person.team_id, job_id=job_id, lock=True)
         if job.state is not JobState.PAUSED:
             raise Conflict(f"{job.name} is not paused: it is {job.state.value}.")
         now = clock()
@@ -175,10 +175,3 @@ def promote_job(db: Database, *, clock: Clock, person: Person, job_id: UUID) -> 
     require(person, Permission.PROMOTE_JOBS)
     with db.transaction() as tx:
         return move_to_front(tx, team_id=person.team_id, job_id=job_id, by=person.user_id, now=clock())
-
-
-def _locked(tx: Transaction, person: Person, job_id: UUID) -> Job:
-    job = tx.jobs.get(job_id, lock=True)
-    if job is None or job.team_id != person.team_id:
-        raise NotFound("There is no such job in this workspace.")
-    return job

@@ -6,7 +6,8 @@ import heapq
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from functions.errors import Conflict, NotFound, QueueFull
+from functions.errors import Conflict, QueueFull
+from functions.find_job import get_job
 from functions.model.job import Job
 from functions.model.outbox import Notice
 from functions.model.states import IN_QUEUE, RUNNING, JobState
@@ -62,9 +63,7 @@ def move_to_front(tx: Transaction, *, team_id: str, job_id: UUID, by: str, now: 
         NotFound: no such job in the team.
         Conflict: it does not wait any more, or is the first already.
     """
-    job = tx.jobs.get(job_id, lock=True)
-    if job is None or job.team_id != team_id:
-        raise NotFound("There is no such job in this workspace.")
+    job = get_job(tx, team_id=team_id, job_id=job_id, lock=True)
     if job.state not in IN_QUEUE:
         raise Conflict(f"{job.name} does not wait any more: it is {job.state.value}.")
     waiting = tx.jobs.in_states(IN_QUEUE)

@@ -15,6 +15,7 @@ from functions.configure import (
     startable,
 )
 from functions.errors import ApprovalNeeded, BrightRunError, Conflict, InvalidInput, NotFound
+from functions.find_job import get_job
 from functions.memory import memory_need
 from functions.model.approval import ApprovalKind
 from functions.model.estimate import Estimate
@@ -215,9 +216,7 @@ def retry_job(db: Database, *, clock: Clock, person: Person, job_id: UUID) -> Jo
     require(person, Permission.START_JOBS)
     with db.transaction() as tx:
         tx.ledger.lock_limit(person.team_id)
-        job = tx.jobs.get(job_id, lock=True)
-        if job is None or job.team_id != person.team_id:
-            raise NotFound("There is no such job.")
+        job = get_job(tx, team_id=person.team_id, job_id=job_id, lock=True)
         if job.state is not JobState.FAILED:
             raise Conflict(f"{job.name} is {job.state.value} now; only a failed job is taken up again.")
         other = tx.jobs.active_on_file(job.training_file_id)

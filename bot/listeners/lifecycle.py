@@ -23,7 +23,8 @@ from functions.access import require
 from functions.approval_quotes import Asked
 from functions.approvals import open_request, submit_request
 from functions.errors import Conflict, InvalidInput
-from functions.jobs import card_view, get_job
+from functions.find_job import get_job
+from functions.jobs import card_view
 from functions.model.approval import ApprovalKind
 from functions.model.people import Permission, Person
 from functions.model.states import TERMINAL
