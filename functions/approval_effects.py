@@ -82,17 +82,19 @@ def _start(
     if asked.choice is None:
         return Effect(ApprovalState.LAUNCH_FAILED, outcome="There is nothing to start.")
     try:
-        job = start_approved(
-            tx,
-            files,
-            person=person,
-            choice=asked.choice,
-            request_key=asked.request_key,
-            channel_id=asked.channel_id,
-            provider=provider,
-            limits=limits,
-            now=now,
-        )
+        # What a refused start has written already must not be committed with the decision.
+        with tx.savepoint():
+            job = start_approved(
+                tx,
+                files,
+                person=person,
+                choice=asked.choice,
+                request_key=asked.request_key,
+                channel_id=asked.channel_id,
+                provider=provider,
+                limits=limits,
+                now=now,
+            )
     except (BrightRunError, NotAllowed) as error:
         return Effect(ApprovalState.LAUNCH_FAILED, outcome=str(error))
     return Effect(ApprovalState.APPROVED, job_id=job.id)

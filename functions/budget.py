@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
+from functions.accrued import held_and_accrued
 from functions.errors import OverBudget
 from functions.model.job import Job
 from functions.model.money import BudgetStatus, EntryKind, Period, dollars, month_start
@@ -12,14 +13,15 @@ from functions.ports import Transaction
 
 
 def budget_status(tx: Transaction, *, team_id: str, now: datetime) -> BudgetStatus:
-    """Limit with what was paid in, spent in the period and reserved now."""
+    """Limit with what was paid in, spent in the period, by jobs that run as well, and set aside beyond that."""
     rules = tx.ledger.rules(team_id)
-    spent, reserved = tx.ledger.sums(team_id, rules.period.start(now))
+    settled, _ = tx.ledger.sums(team_id, rules.period.start(now))
+    held, accrued = held_and_accrued(tx, team_id=team_id, now=now)
     prepaid = prepaid_cents(tx, team_id=team_id, period=rules.period, now=now)
     return BudgetStatus(
         limit_cents=rules.limit_cents + prepaid,
-        spent_cents=spent,
-        reserved_cents=reserved,
+        spent_cents=settled + accrued,
+        reserved_cents=held,
         prepaid_cents=prepaid,
         grace_percent=rules.grace_percent,
         hard_stop=rules.hard_stop,
@@ -61,7 +63,6 @@ def reserve(
     job_id: UUID,
     cents: int,
     now: datetime,
-    key: str,
     allow_grace: bool = False,
     override: bool = False,
 ) -> int:
@@ -73,7 +74,6 @@ def reserve(
         job_id: for which job.
         cents: how much.
         now: the moment.
-        key: what this reservation is, once.
         allow_grace: an approval lets it pass the limit, by at most the grace.
         override: a manager answers for passing the limit, whatever the grace. Neither helps against a hard stop.
 
@@ -94,7 +94,7 @@ def reserve(
             remaining_cents=status.remaining_cents,
             fix=_way_out(status),
         )
-    tx.ledger.append(team_id=team_id, job_id=job_id, kind=EntryKind.RESERVE, cents=cents, at=now, key=f"reserve:{key}")
+    _book(tx, team_id, job_id, EntryKind.RESERVE, cents, now)
     return max(0, over)
 
 
@@ -130,19 +130,17 @@ def close_attempt(tx: Transaction, *, job: Job, now: datetime) -> Job:
 
 def settle(tx: Transaction, *, job: Job, now: datetime) -> None:
     """Turn what is reserved for a job that ended or rests into what it cost. A repeat charges nothing twice."""
-    reserved = tx.ledger.reserved_for(job.id)
-    due = job.actual_cost_cents - tx.ledger.settled_for(job.id)
-    key = f"{job.id}:{job.attempt}"
-    if reserved > 0:
-        tx.ledger.append(
-            team_id=job.team_id,
-            job_id=job.id,
-            kind=EntryKind.RELEASE,
-            cents=-reserved,
-            at=now,
-            key=f"release:{key}",
-        )
+    booked = tx.ledger.booked_for(job.id)
+    due = job.actual_cost_cents - booked.settled_cents
+    if booked.reserved_cents > 0:
+        _book(tx, job.team_id, job.id, EntryKind.RELEASE, -booked.reserved_cents, now)
     if due > 0:
-        tx.ledger.append(
-            team_id=job.team_id, job_id=job.id, kind=EntryKind.SETTLE, cents=due, at=now, key=f"settle:{key}"
-        )
+        _book(tx, job.team_id, job.id, EntryKind.SETTLE, due, now)
+
+
+def _book(tx: Transaction, team_id: str, job_id: UUID, kind: EntryKind, cents: int, now: datetime) -> None:
+    """Append the job's next entry. Two transactions that book the same one at once append it once."""
+    number = tx.ledger.booked_for(job_id).entries
+    tx.ledger.append(
+        team_id=team_id, job_id=job_id, kind=kind, cents=cents, at=now, key=f"{kind.value}:{job_id}#{number}"
+    )

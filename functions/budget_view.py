@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from functions.access import require
+from functions.accrued import job_cents_now
 from functions.budget import budget_status
 from functions.budget_notices import recipients
-from functions.forecast import forecast, forecast_record, job_cents_now, month_history
+from functions.forecast import forecast, forecast_record, month_history
 from functions.model.budget import BudgetView, JobCost
 from functions.model.people import Permission, Person
 from functions.model.states import ACTIVE
@@ -50,7 +51,7 @@ def _with_running(tx: Transaction, cost: JobCost, now: datetime) -> JobCost:
     """The job with what it has cost since the ledger last heard of it."""
     accrued = 0
     if cost.state in ACTIVE and (job := tx.jobs.get(cost.job_id)) is not None:
-        accrued = max(0, job_cents_now(tx, job=job, now=now) - tx.ledger.settled_for(job.id))
+        accrued = max(0, job_cents_now(tx, job=job, now=now) - tx.ledger.booked_for(job.id).settled_cents)
     return cost.model_copy(update={"cents": cost.settled_cents + accrued})
 
 

@@ -6,14 +6,15 @@ import math
 from datetime import date, datetime, timedelta
 from statistics import pstdev
 
-from functions.jobs import projection_record, running_since
+from functions.accrued import job_cents_now
+from functions.jobs import projection_record
 from functions.model.budget import DayForecast, Forecast, ForecastRecord, MonthSpend, Outlook
 from functions.model.job import Job
 from functions.model.money import Period, month_start, next_month
 from functions.model.states import ACTIVE, RUNNING, JobState
 from functions.pace import fraction_done, remaining_seconds
 from functions.ports import Transaction
-from functions.spend import project, spend_of
+from functions.spend import project
 
 _PACE_DAYS = 30
 # A pace that rests on fewer days is a guess from one run.
@@ -35,7 +36,7 @@ def forecast(tx: Transaction, *, team_id: str, now: datetime) -> Forecast:
     jobs = [job for job in tx.jobs.in_states(ACTIVE) if job.team_id == team_id and job.state is not JobState.PAUSED]
     accrued, best, expected, worst = 0, settled, settled, settled
     for job in jobs:
-        already = tx.ledger.settled_for(job.id)
+        already = tx.ledger.booked_for(job.id).settled_cents
         spent, low, middle, high = (max(0, cents - already) for cents in _job_cents(tx, job, now))
         accrued, best, expected, worst = accrued + spent, best + low, expected + middle, worst + high
     committed = Outlook(best=best, expected=expected, worst=worst)
@@ -47,11 +48,6 @@ def forecast(tx: Transaction, *, team_id: str, now: datetime) -> Forecast:
         committed=committed,
         at_pace=_at_pace(tx, team_id, committed, now) if period is Period.CALENDAR_MONTH else None,
     )
-
-
-def job_cents_now(tx: Transaction, *, job: Job, now: datetime) -> int:
-    """What a job has cost up to now."""
-    return spend_of(job, now=now, running_since=running_since(tx, job)).total_cents
 
 
 def _job_cents(tx: Transaction, job: Job, now: datetime) -> tuple[int, int, int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from functions.accrued import job_cents_now, running_since
 from functions.alerting import current_alerts
 from functions.budget import budget_status
 from functions.failure_history import diagnosis_of
@@ -12,7 +13,7 @@ from functions.find_job import get_job
 from functions.model.job import Job
 from functions.model.people import Person
 from functions.model.spend import Advice, TrackRecord
-from functions.model.states import ACTIVE, IN_QUEUE, RUNNING, JobState
+from functions.model.states import ACTIVE, IN_QUEUE, JobState
 from functions.model.views import CardView, HomeView, JobDetailsView, JobLine, JobListView, QueueLimits
 from functions.pace import fraction_done, remaining_seconds
 from functions.ports import Transaction
@@ -62,23 +63,13 @@ def card_view(tx: Transaction, *, job: Job, now: datetime, limits: QueueLimits) 
     )
 
 
-def running_since(tx: Transaction, job: Job) -> datetime | None:
-    """When the attempt that runs was launched; None where none does."""
-    attempt = tx.jobs.attempt(job.id, job.attempt) if job.state in RUNNING else None
-    return attempt.launched_at if attempt and attempt.ended_at is None else None
-
-
 def projection_record(tx: Transaction, *, job: Job, fraction: float, now: datetime) -> TrackRecord | None:
     """How the team's earlier projections did about as far on the way; None while there are none."""
     return tx.history.track_record(job.team_id, record_mark(fraction), now - _RECORD_SPAN)
 
 
-def _spent(tx: Transaction, job: Job, now: datetime) -> int:
-    return spend_of(job, now=now, running_since=running_since(tx, job)).total_cents
-
-
 def _line(tx: Transaction, job: Job, now: datetime) -> JobLine:
-    return JobLine(job=job, fraction=fraction_done(job), spent_cents=_spent(tx, job, now))
+    return JobLine(job=job, fraction=fraction_done(job), spent_cents=job_cents_now(tx, job=job, now=now))
 
 
 def job_list(tx: Transaction, *, team_id: str, now: datetime, limits: QueueLimits) -> JobListView:

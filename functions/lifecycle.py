@@ -114,7 +114,7 @@ def resume_paused(db: Database, *, clock: Clock, person: Person, job_id: UUID, t
         if not chosen.offered or chosen.cents_per_hour is None:
             raise InvalidInput(f"{chosen.name} is not offered. {chosen.explanation}", field="tier")
         cents = rest_cents(job, chosen.cents_per_hour)
-        reserve(tx, team_id=job.team_id, job_id=job.id, cents=cents, now=now, key=f"{job.id}:{job.attempt}")
+        reserve(tx, team_id=job.team_id, job_id=job.id, cents=cents, now=now)
         if chosen.key != job.configuration.tier:
             configuration = job.configuration.model_copy(update={"tier": chosen.key})
             tx.jobs.change_tier(job.id, configuration, chosen.cents_per_hour)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from functions.jobs import projection_record, running_since
+from functions.accrued import running_since
+from functions.jobs import projection_record
 from functions.model.job import Job
 from functions.model.outbox import Notice
 from functions.model.states import RUNNING

@@ -169,7 +169,6 @@ def enqueue(
         job_id=new.id,
         cents=new.estimate.cents_high,
         now=now,
-        key=f"{new.id}:0",
         allow_grace=allow_grace,
         override=bool(override),
     )
@@ -224,7 +223,7 @@ def retry_job(db: Database, *, clock: Clock, person: Person, job_id: UUID) -> Jo
             raise Conflict(f"{other} is running on the same training file.", fix="Try again when it has ended.")
         now = clock()
         cents = job.estimate.cents_high
-        reserve(tx, team_id=job.team_id, job_id=job.id, cents=cents, now=now, key=f"{job.id}:{job.attempt}")
+        reserve(tx, team_id=job.team_id, job_id=job.id, cents=cents, now=now)
         tx.jobs.update(job.id, state=JobState.RECOVERING, recoveries=0, reopen=True)
         job = job.model_copy(update={"state": JobState.RECOVERING, "recoveries": 0, "ended_at": None})
         tx.audit.append(

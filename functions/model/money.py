@@ -21,6 +21,16 @@ class EntryKind(StrEnum):
     ADJUST = "adjust"
 
 
+class JobBooked(BaseModel):
+    """What the ledger holds for one job: cents set aside now, cents it was charged, and in how many entries."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reserved_cents: int
+    settled_cents: int
+    entries: int
+
+
 class Period(StrEnum):
     """Over what a budget's spending is counted."""
 
@@ -60,7 +70,7 @@ class BudgetRules(BaseModel):
 
 
 class BudgetStatus(BaseModel):
-    """A period's budget in cents: the limit, what was spent, what is reserved for running jobs.
+    """A period's budget in cents: the limit, what was spent, what is reserved for active jobs beyond their cost by now.
 
     `limit_cents` holds what was paid in beforehand, `prepaid_cents`, on top of the limit that was set.
     """

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from functions.model.budget import DayForecast, JobCost, LimitChange
 from functions.model.invoices import BillableRun, Client, Invoice, InvoiceLine, StripeInvoice
-from functions.model.money import BudgetRules, EntryKind
+from functions.model.money import BudgetRules, EntryKind, JobBooked
 from functions.model.payments import CheckoutPage, PaymentEvent, PaymentRecord, TopUp
 
 
@@ -83,12 +83,8 @@ class Ledger(Protocol):
         """(credited, taken back again) of one payment, in cents, both positive."""
         ...
 
-    def reserved_for(self, job_id: UUID) -> int:
-        """What is still reserved for a job, in cents."""
-        ...
-
-    def settled_for(self, job_id: UUID) -> int:
-        """What has been settled for a job, in cents."""
+    def booked_for(self, job_id: UUID) -> JobBooked:
+        """What stands in the ledger for a job."""
         ...
 
     def append(

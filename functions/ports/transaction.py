@@ -39,6 +39,10 @@ class Transaction(Protocol):
     @property
     def audit(self) -> Audit: ...
 
+    def savepoint(self) -> AbstractContextManager[object]:
+        """A part that may fail alone: where the block raises, what it did is undone and the rest stands."""
+        ...
+
 
 class Database(Protocol):
     """Hands out transactions."""

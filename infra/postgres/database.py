@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from psycopg import Connection, OperationalError
 from psycopg.rows import DictRow, dict_row
@@ -39,6 +39,11 @@ class PostgresTransaction:
         self.deliveries = DeliveriesTable(connection)
         self.approvals = ApprovalsTable(connection)
         self.audit = AuditTable(connection)
+        self._connection = connection
+
+    def savepoint(self) -> AbstractContextManager[object]:
+        """A part that may fail alone: where the block raises, what it did is undone and the rest stands."""
+        return self._connection.transaction()
 
 
 class PostgresDatabase:

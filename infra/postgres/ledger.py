@@ -8,7 +8,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from functions.model.budget import DayForecast, JobCost, LimitChange
-from functions.model.money import BudgetRules, EntryKind
+from functions.model.money import BudgetRules, EntryKind, JobBooked
 from infra.postgres.rows import Table
 
 # Days and months are told in UTC, whatever the session's zone is.
@@ -163,20 +163,15 @@ class LedgerTable(Table):
         )
         return (int(row["credited"]), int(row["refunded"])) if row else (0, 0)
 
-    def reserved_for(self, job_id: UUID) -> int:
-        """What is still reserved for a job, in cents."""
-        return int(
-            self._value(
-                "select coalesce(sum(cents), 0) from ledger where job_id = %s and kind in ('reserve', 'release')",
-                job_id,
-            )
+    def booked_for(self, job_id: UUID) -> JobBooked:
+        """What stands in the ledger for a job."""
+        row = self._one(
+            "select coalesce(sum(cents) filter (where kind in ('reserve', 'release')), 0)::bigint as reserved_cents,"
+            " coalesce(sum(cents) filter (where kind = 'settle'), 0)::bigint as settled_cents,"
+            " count(*) as entries from ledger where job_id = %s",
+            job_id,
         )
-
-    def settled_for(self, job_id: UUID) -> int:
-        """What has been settled for a job, in cents."""
-        return int(
-            self._value("select coalesce(sum(cents), 0) from ledger where job_id = %s and kind = 'settle'", job_id)
-        )
+        return JobBooked.model_validate(row)
 
     def append(
         self,

@@ -200,6 +200,10 @@ def test_what_cannot_start_any_more_says_so(desk: Desk) -> None:
     decided = desk.decide(request.id)
     assert decided.state is ApprovalState.LAUNCH_FAILED
     assert "too little" in decided.outcome
+    with desk.db.transaction() as tx:
+        assert tx.jobs.count(TEAM) == 1  # the one that fills the budget
+    desk.reconciler.step()
+    assert len(desk.compute.launched) <= 1
 
 
 def test_a_run_that_ends_before_its_launch_fails_its_request(desk: Desk) -> None:

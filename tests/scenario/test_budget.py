@@ -78,8 +78,7 @@ def make_manager(db: PostgresDatabase) -> None:
 
 def try_reserve(db: PostgresDatabase, job: Job, cents: int, clock: SetClock, **given: bool) -> int:
     with db.transaction() as tx:
-        key = uuid.uuid4().hex
-        return reserve(tx, team_id=TEAM, job_id=job.id, cents=cents, now=clock(), key=key, **given)
+        return reserve(tx, team_id=TEAM, job_id=job.id, cents=cents, now=clock(), **given)
 
 
 @pytest.fixture
@@ -416,8 +415,9 @@ class Ledger:
         with db.transaction() as tx:  # earlier examples used the same jobs
             for job in jobs:
                 settle(tx, job=job, now=self._clock())
-            self._reserved = [tx.ledger.reserved_for(job.id) for job in jobs]
-            self._spent = [tx.ledger.settled_for(job.id) for job in jobs]
+            booked = [tx.ledger.booked_for(job.id) for job in jobs]
+        self._reserved = [item.reserved_cents for item in booked]
+        self._spent = [item.settled_cents for item in booked]
 
     def do(self, what: str, index: int, cents: int) -> None:
         """One step, here and in the model."""
@@ -444,8 +444,9 @@ class Ledger:
         assert sum(self._reserved) == self._held
         everything, now = datetime(2020, 1, 1, tzinfo=UTC), self._clock()
         with self._db.transaction() as tx:
-            assert [tx.ledger.reserved_for(job.id) for job in self._jobs] == self._reserved
-            assert [tx.ledger.settled_for(job.id) for job in self._jobs] == self._spent
+            booked = [tx.ledger.booked_for(job.id) for job in self._jobs]
+            assert [item.reserved_cents for item in booked] == self._reserved
+            assert [item.settled_cents for item in booked] == self._spent
             assert tx.ledger.sums(self._team, everything) == (self._billed, self._held)
             assert sum(c for _, c in tx.ledger.months(self._team, everything)) == self._billed
             assert sum(c for _, c in tx.ledger.daily(self._team, everything, now + timedelta(days=1))) == self._billed
@@ -460,7 +461,7 @@ class Ledger:
         with self._db.transaction() as tx:
             left = budget_status(tx, team_id=self._team, now=now).remaining_cents
             try:
-                reserve(tx, team_id=self._team, job_id=job_id, cents=cents, now=now, key=uuid.uuid4().hex)
+                reserve(tx, team_id=self._team, job_id=job_id, cents=cents, now=now)
             except OverBudget:
                 assert cents > left
                 return
@@ -470,7 +471,7 @@ class Ledger:
 
     def _settle(self, index: int, cents: int) -> None:
         """To a total cost of so many cents, told twice: the second time changes nothing."""
-        given = {"team_id": self._team, "actual_cost_cents": cents, "attempt": uuid.uuid4().int % 10**9}
+        given = {"team_id": self._team, "actual_cost_cents": cents}
         with self._db.transaction() as tx:
             for _ in range(2):
                 settle(tx, job=self._jobs[index].model_copy(update=given), now=self._clock())

@@ -280,7 +280,7 @@ def test_details_and_home_hold_what_happened(stand: Stand) -> None:
             job_details(tx, team_id="T0OTHER", job_id=stand.id, now=stand.clock(), limits=LIMITS)
     assert [(p.step, p.training_loss, p.held_out_loss) for p in details.points] == [(5, 2.5, 2.6), (10, 2.1, None)]
     assert [line.job.id for line in front.active] == [stand.id]
-    assert front.budget.reserved_cents == stand.job.estimate.cents_high
+    assert front.budget.used_cents == stand.job.estimate.cents_high
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -304,5 +304,5 @@ def test_any_order_and_repetition_ends_in_the_right_state(
     assert job.state in TERMINAL
     assert stand.sums()[1] == 0
     with db.transaction() as tx:
-        assert tx.ledger.settled_for(stand.id) == job.actual_cost_cents
+        assert tx.ledger.booked_for(stand.id).settled_cents == job.actual_cost_cents
         assert tx.jobs.artifacts(stand.id)

@@ -317,8 +317,8 @@ class AnybodyDoesAnything(RuleBasedStateMachine):
         assert job.state in TERMINAL
         assert job.actual_cost_cents == job.cost_of(job.billed_seconds)
         with stand.db.transaction() as tx:
-            assert tx.ledger.reserved_for(job.id) == 0
-            assert tx.ledger.settled_for(job.id) == job.actual_cost_cents
+            assert tx.ledger.booked_for(job.id).reserved_cents == 0
+            assert tx.ledger.booked_for(job.id).settled_cents == job.actual_cost_cents
             attempt = tx.jobs.attempt(job.id, job.attempt)
         assert attempt is None or attempt.ended_at is not None
         if job.state is JobState.CANCELLED:  # one that ended by itself has left its machine by itself

@@ -63,7 +63,7 @@ def test_a_paid_top_up_may_be_spent_besides_the_limit(
     assert deliver(db, payments, fake.pay(str(top_up.session_id))) is Heard.BOOKED
     assert (budget(db).prepaid_cents, budget(db).remaining_cents) == (200_00, BUDGET_CENTS + 200_00)
     with db.transaction() as tx, pytest.raises(OverBudget):
-        reserve(tx, team_id=TEAM, job_id=uuid4(), cents=BUDGET_CENTS + 200_01, now=CLOCK(), key="too much")
+        reserve(tx, team_id=TEAM, job_id=uuid4(), cents=BUDGET_CENTS + 200_01, now=CLOCK())
     assert budget(db).remaining_cents == BUDGET_CENTS + 200_00
 
 

@@ -109,7 +109,7 @@ def test_stopping_goes_on_with_three_logins(stage: Stage) -> None:
     stage.reconciler.step()
     assert stage.job().state is JobState.CANCELLED
     with stage.db.transaction() as tx:
-        assert tx.ledger.reserved_for(stage.job().id) == 0
+        assert tx.ledger.booked_for(stage.job().id).reserved_cents == 0
 
 
 def test_nobody_changes_the_ledger_or_the_audit_log_and_nobody_deletes(database_url: str) -> None:

@@ -1,0 +1,37 @@
+"""What jobs have cost that the ledger has not heard of yet: it is told at their ends."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from functions.model.job import Job
+from functions.model.states import ACTIVE, RUNNING
+from functions.ports import Transaction
+from functions.spend import spend_of
+
+
+def running_since(tx: Transaction, job: Job) -> datetime | None:
+    """When the attempt that runs was launched; None where none does."""
+    attempt = tx.jobs.attempt(job.id, job.attempt) if job.state in RUNNING else None
+    return attempt.launched_at if attempt and attempt.ended_at is None else None
+
+
+def job_cents_now(tx: Transaction, *, job: Job, now: datetime) -> int:
+    """What a job has cost up to now, in cents."""
+    return spend_of(job, now=now, running_since=running_since(tx, job)).total_cents
+
+
+def held_and_accrued(tx: Transaction, *, team_id: str, now: datetime) -> tuple[int, int]:
+    """(cents set aside beyond what their jobs have cost by now, what the team's active jobs have cost unsettled).
+
+    A job that costs more than was set aside for it uses the budget all the same.
+    """
+    _, reserved = tx.ledger.sums(team_id, now)
+    used_up = accrued = 0
+    for job in tx.jobs.in_states(ACTIVE):
+        if job.team_id == team_id:
+            booked = tx.ledger.booked_for(job.id)
+            unsettled = max(0, job_cents_now(tx, job=job, now=now) - booked.settled_cents)
+            accrued += unsettled
+            used_up += min(unsettled, booked.reserved_cents)
+    return reserved - used_up, accrued

@@ -1,0 +1,80 @@
+"""What is set aside for a run is given back whatever becomes of it; what a run costs beyond it is not overlooked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from functions.budget import budget_status
+from functions.errors import OverBudget
+from functions.forecast import forecast
+from functions.lifecycle import cancel_job, pause_job, resume_paused
+from functions.model.events import Failed, Interrupted
+from functions.model.money import BudgetStatus
+from functions.model.states import JobState
+from functions.start import retry_job
+from infra.postgres.database import PostgresDatabase
+from tests.scenario.house import ELENA, TEAM, add_demo_file, say, start
+from tests.scenario.paper import TRAINED
+from tests.scenario.test_jobs_live import Stand
+
+
+@pytest.fixture
+def stand(db: PostgresDatabase, tmp_path: Path, demo_file: Path) -> Stand:
+    stand = Stand(db, tmp_path, demo_file)
+    stand.reconciler.step()
+    say(stand.db, stand.clock, stand.job, *TRAINED)
+    stand.clock.forward(minutes=3)
+    return stand
+
+
+def cancel(stand: Stand) -> None:
+    cancel_job(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id, reason="Testing")
+    stand.reconciler.step()
+    assert stand.job.state is JobState.CANCELLED
+
+
+def status_of(stand: Stand) -> BudgetStatus:
+    with stand.db.transaction() as tx:
+        return budget_status(tx, team_id=TEAM, now=stand.clock())
+
+
+def test_cancelled_in_the_queue_after_a_pause(stand: Stand) -> None:
+    pause_job(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    say(stand.db, stand.clock, stand.job, Interrupted(step=10, signal="pause"), first=len(TRAINED) + 1)
+    resume_paused(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    assert stand.sums()[1] > 0
+    cancel(stand)
+    assert stand.sums() == (stand.job.actual_cost_cents, 0)
+
+
+def test_cancelled_before_the_next_attempt_of_a_retry(stand: Stand) -> None:
+    say(stand.db, stand.clock, stand.job, Failed(code="unknown", what="It broke."), first=len(TRAINED) + 1)
+    retry_job(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    assert stand.sums()[1] > 0
+    cancel(stand)
+    assert stand.sums() == (stand.job.actual_cost_cents, 0)
+
+
+def test_what_runs_is_spent_first_from_what_is_set_aside(stand: Stand) -> None:
+    held = stand.job.estimate.cents_high
+    status = status_of(stand)
+    assert 0 < status.spent_cents < held
+    assert status.spent_cents + status.reserved_cents == held
+    assert status.remaining_cents == status.limit_cents - held
+    with stand.db.transaction() as tx:
+        assert forecast(tx, team_id=TEAM, now=stand.clock()).spent_cents == status.spent_cents
+
+
+def test_a_run_beyond_what_is_set_aside_uses_the_budget(stand: Stand, demo_file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "other.json"
+    path.write_bytes(demo_file.read_bytes() + b" ")
+    file = add_demo_file(stand.db, stand.files, path, stand.clock)
+    seconds = 500_00 / stand.job.rate_cents_per_hour * 3600
+    stand.clock.forward(seconds=seconds)
+    status = status_of(stand)
+    assert status.spent_cents > status.limit_cents
+    assert (status.reserved_cents, status.remaining_cents) == (0, 0)
+    with pytest.raises(OverBudget):
+        start(stand.db, stand.files, file, stand.clock, name="Another")
