@@ -104,7 +104,8 @@ def _money(request: Approval) -> list[Block]:
     lines = []
     if quoted.cents_high:
         span = money_range(quoted.cents_low, quoted.cents_high)
-        lines.append(f"Estimate *{span}*{marked}, {money(quoted.cents_high)} is set aside")
+        stop = f", stopped at {money(quoted.cap_cents)}" if quoted.cap_cents else ""
+        lines.append(f"Estimate *{span}*{marked}, {money(quoted.cents_high)} is set aside{stop}")
     if quoted.limit_cents:
         line = f"Month: {money(quoted.used_cents)} of {money(quoted.limit_cents)} used"
         if quoted.after_cents != quoted.used_cents:

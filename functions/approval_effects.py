@@ -17,7 +17,7 @@ from functions.model.people import Person, Role
 from functions.model.views import QueueLimits
 from functions.ports import Files, Transaction
 from functions.queue import move_to_front
-from functions.start import start_approved
+from functions.start import StartTerms, start_approved
 
 
 class Effect(NamedTuple):
@@ -94,6 +94,12 @@ def _start(
                 provider=provider,
                 limits=limits,
                 now=now,
+                terms=StartTerms(
+                    approved=True,
+                    allow_grace=request.kind is ApprovalKind.OVER_BUDGET_START,
+                    reserve_at_most=request.quoted.cents_high,
+                    cap_cents=request.quoted.cap_cents or None,
+                ),
             )
     except (BrightRunError, NotAllowed) as error:
         return Effect(ApprovalState.LAUNCH_FAILED, outcome=str(error))

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from functions import catalog
+from functions.approval_rules import cap_cents
 from functions.budget import budget_status
 from functions.configure import configuration_of, quote, startable
 from functions.errors import Conflict, InvalidInput
@@ -81,6 +82,7 @@ def _start(
         ),
         cents_low=estimate.cents_low,
         cents_high=estimate.cents_high,
+        cap_cents=cap_cents(estimate.cents_high),
         seconds=estimate.seconds.expected,
         limit_cents=budget.limit_cents,
         used_cents=budget.used_cents,
@@ -88,7 +90,7 @@ def _start(
         grace_cents=budget.grace_cents,
         practice=tier.provider == "local",
     )
-    # Not the estimate: it moves with every finished job. What it may cost at most is bound by the tier's rate.
+    # Not the estimate: it moves with every finished job. What it may cost is bound by what was quoted, and its cap.
     facts: Facts = {
         "configuration": configuration.model_dump(mode="json"),
         "file": option.file.sha256,

@@ -20,6 +20,7 @@ from functions.model.diagnosis import Diagnosis, FailureCode, FailureHistory, Fi
 from functions.model.estimate import MemoryNeed
 from functions.model.events import Failed
 from functions.model.job import Configuration, Job
+from functions.model.money import dollars
 from functions.model.training_file import TrainingFile
 from functions.words import gigabytes, listed, span
 
@@ -182,6 +183,13 @@ def _timeout(case: _Case) -> _Found:
     expected = job.estimate.seconds
     plan, step = job.progress.plan, job.progress.step
     done = f" It did {step:,} of {plan.total_steps:,} steps." if plan else ""
+    if case.failure.cap_cents is not None:
+        quoted = f"{dollars(job.estimate.cents_low)} to {dollars(job.estimate.cents_high)}"
+        return _Found(
+            f"Stopped {case.at_step}: it reached {dollars(case.failure.cap_cents)}, the most that was approved for it.",
+            f"It was expected to cost {quoted}.{done}",
+            time_fixes(job, limit),
+        )
     return _Found(
         f"Stopped {case.at_step}: it ran longer than its limit of {span(limit)}.",
         f"It was expected to take {span(expected.low)} to {span(expected.high)}.{done}",

@@ -193,7 +193,7 @@ class Reconciler:
         call = self._compute.poll(attempt.call_id)
         heard = attempt.last_event_at or attempt.launched_at
         if call.running and self._stopped_for_time(job, attempt):
-            call = CallState(running=False, note="stopped at its time limit")
+            call = CallState(running=False, note="stopped at its limit")
         if call.running and attempt.last_event_at is None and self._finds_no_gpu(attempt):
             self._without_gpu(job.id, attempt)
             return
@@ -246,10 +246,10 @@ class Reconciler:
         """Stop the attempt, which saves a checkpoint first, if the job has passed its time limit."""
         now = self._clock()
         with self._db.transaction() as tx:
-            limit = over_limit(tx, job=job, attempt=attempt, configured=self._time_limit, now=now)
-        if limit is None:
+            why = over_limit(tx, job=job, attempt=attempt, configured=self._time_limit, now=now)
+        if why is None:
             return False
-        begin_stop(self._db, job_id=job.id, attempt=attempt.attempt, limit=limit, now=now)
+        begin_stop(self._db, job_id=job.id, attempt=attempt.attempt, why=why, now=now)
         self._compute.cancel(attempt.call_id)
         return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -31,6 +32,25 @@ from functions.ports import Clock, Database, Files, Transaction
 from functions.queue import require_place_in_queue
 
 
+@dataclass(frozen=True)
+class StartTerms:
+    """On which terms a run may start.
+
+    Attributes:
+        approved: somebody else has agreed to it.
+        allow_grace: what was approved may pass the limit, by at most the grace.
+        override: a manager's justification, checked already, for passing the limit.
+        reserve_at_most: cents that were quoted; a higher estimate by now sets no more aside.
+        cap_cents: what it may cost before it is stopped.
+    """
+
+    approved: bool = False
+    allow_grace: bool = False
+    override: str = ""
+    reserve_at_most: int | None = None
+    cap_cents: int | None = None
+
+
 def start_job(
     db: Database,
     files: Files,
@@ -57,9 +77,8 @@ def start_job(
             require(person, Permission.START_JOBS)
             if override:
                 require_override(person, override)
-            return _start(
-                tx, files, person, choice, request_key, channel_id, provider, limits, clock(), override=override
-            )
+            terms = StartTerms(override=override)
+            return _start(tx, files, person, choice, request_key, channel_id, provider, limits, clock(), terms)
     except BrightRunError as refused:
         with db.transaction() as tx:
             tx.audit.append(
@@ -84,15 +103,16 @@ def start_approved(
     provider: str,
     limits: QueueLimits,
     now: datetime,
+    terms: StartTerms,
 ) -> Job:
-    """Queue a job whose start somebody approved: it may pass the limit by at most the grace.
+    """Queue a job whose start somebody approved, on the terms of what was quoted.
 
     Raises:
         NotAllowed: the person who asked may not start jobs any more.
         BrightRunError: as for `start_job`.
     """
     require(person, Permission.START_JOBS)
-    return _start(tx, files, person, choice, request_key, channel_id, provider, limits, now, approved=True)
+    return _start(tx, files, person, choice, request_key, channel_id, provider, limits, now, terms)
 
 
 def _start(
@@ -105,9 +125,7 @@ def _start(
     provider: str,
     limits: QueueLimits,
     now: datetime,
-    *,
-    approved: bool = False,
-    override: str = "",
+    terms: StartTerms,
 ) -> Job:
     team_id = person.team_id
     # The budget's row is every start's turnstile: what is checked below stays true until this commits.
@@ -118,7 +136,8 @@ def _start(
     option, choice = startable(tx, files, team_id=team_id, choice=choice, provider=provider)
     require_place_in_queue(tx, team_id=team_id, limits=limits)
     estimate = quote(tx, team_id=team_id, file=option.file, choice=choice, now=now)
-    _require_approval(choice, estimate, approved=approved)
+    if not terms.approved:
+        require_no_approval(estimate, choice.tier)
     new = NewJob(
         id=uuid4(),
         team_id=team_id,
@@ -131,13 +150,19 @@ def _start(
         created_by=person.user_id,
         channel_id=channel_id,
         created_at=now,
+        cap_cents=terms.cap_cents,
     )
-    return enqueue(tx, new, file=option.file, now=now, allow_grace=approved, override=override)
+    return enqueue(tx, new, file=option.file, now=now, terms=terms)
 
 
-def _require_approval(choice: JobChoice, estimate: Estimate, *, approved: bool) -> None:
-    kind = needs_approval(estimate, catalog.tier(choice.tier), remaining_cents=estimate.cents_high)
-    if kind is ApprovalKind.COSTLY_START and not approved:
+def require_no_approval(estimate: Estimate, tier: str) -> None:
+    """Let a start pass that nobody else has to agree to, whatever is left of the budget.
+
+    Raises:
+        ApprovalNeeded: it is costly, and cannot be taken away.
+    """
+    kind = needs_approval(estimate, catalog.tier(tier), remaining_cents=estimate.cents_high)
+    if kind is ApprovalKind.COSTLY_START:
         raise ApprovalNeeded(
             f"A run without interruptions that may cost {dollars(estimate.cents_high)} needs an approval.",
             fix="Ask for one with the button below.",
@@ -150,27 +175,28 @@ def enqueue(
     *,
     file: TrainingFile,
     now: datetime,
-    allow_grace: bool = False,
-    override: str = "",
+    terms: StartTerms | None = None,
 ) -> Job:
-    """Insert a job that was checked, with its money reserved, and tell of it.
-
-    `override` is the justification, checked already, with which it may pass the limit.
+    """Insert a job that was checked, with its money reserved on these terms, and tell of it.
 
     Raises:
         InvalidInput: it does not fit its machine's memory.
         OverBudget: its upper estimate does not fit in the month's budget.
     """
+    terms = terms or StartTerms()
     _require_memory(new, file.stats.tokens.longest if file.stats.tokens else 0)
     tx.jobs.insert(new)
+    cents = new.estimate.cents_high
+    if terms.reserve_at_most is not None:
+        cents = min(cents, terms.reserve_at_most)
     over = reserve(
         tx,
         team_id=new.team_id,
         job_id=new.id,
-        cents=new.estimate.cents_high,
+        cents=cents,
         now=now,
-        allow_grace=allow_grace,
-        override=bool(override),
+        allow_grace=terms.allow_grace,
+        override=bool(terms.override),
     )
     tx.jobs.add_tags(new.team_id, new.choice.tags)
     job = tx.jobs.get(new.id)
@@ -183,11 +209,11 @@ def enqueue(
         actor=new.created_by,
         action="job.started",
         target=str(job.id),
-        detail={"name": job.name, "reserved_cents": new.estimate.cents_high, **origin},
+        detail={"name": job.name, "reserved_cents": cents, **origin},
     )
     tx.outbox.put(job=job, notice=Notice.CARD, key="", at=now, data={})
-    if over and override:
-        record_override(tx, job=job, by=new.created_by, reason=override, over_cents=over, now=now)
+    if over and terms.override:
+        record_override(tx, job=job, by=new.created_by, reason=terms.override, over_cents=over, now=now)
     return job
 
 

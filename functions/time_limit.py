@@ -1,4 +1,4 @@
-"""A run that takes much longer than anybody expected is stopped at a checkpoint, before it eats the budget."""
+"""A run that takes much longer than expected, or costs what was approved, is stopped at a checkpoint."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from uuid import UUID
 from functions.model.diagnosis import FailureCode
 from functions.model.events import Failed
 from functions.model.job import Attempt, Job
+from functions.model.money import dollars
 from functions.model.outbox import Notice
 from functions.model.states import RUNNING
 from functions.ports import Database, Transaction
@@ -27,26 +28,40 @@ def time_limit(tx: Transaction, *, job: Job, configured: timedelta | None) -> fl
 
 def over_limit(
     tx: Transaction, *, job: Job, attempt: Attempt, configured: timedelta | None, now: datetime
-) -> float | None:
-    """The limit in seconds where the running attempt has passed it, else None."""
+) -> Failed | None:
+    """Why the running attempt has to stop where it has passed its time or its cap, else None."""
     running_since = attempt.launched_at if attempt.ended_at is None else None
+    seconds = job.billed_now(now, running_since)
+    granted = 1 + tx.failures.times_failed(job.id, FailureCode.TIMEOUT)
+    cap = job.cap_cents * granted if job.cap_cents is not None else None
+    if cap is not None and job.cost_of(seconds) >= cap:
+        return Failed(
+            code=FailureCode.TIMEOUT,
+            what=f"The run was stopped at {dollars(cap)}, the most that was approved for it.",
+            why=f"It was expected to cost at most {dollars(job.estimate.cents_high)}.",
+            fixes=("Train for fewer epochs.",),
+            step=job.progress.step,
+            limit_seconds=seconds,
+            cap_cents=cap,
+        )
     limit = time_limit(tx, job=job, configured=configured)
-    return limit if job.billed_now(now, running_since) > limit else None
+    if seconds <= limit:
+        return None
+    return Failed(
+        code=FailureCode.TIMEOUT,
+        what=f"The run was stopped: it took longer than its limit of {span(limit)}.",
+        why=f"It was expected to take at most {span(job.estimate.seconds.high)}.",
+        fixes=("Train for fewer epochs.",),
+        step=job.progress.step,
+        limit_seconds=limit,
+    )
 
 
-def begin_stop(db: Database, *, job_id: UUID, attempt: int, limit: float, now: datetime) -> None:
+def begin_stop(db: Database, *, job_id: UUID, attempt: int, why: Failed, now: datetime) -> None:
     """Note why the attempt is being stopped, before it is: its end then fails the job instead of recovering it."""
     with db.transaction() as tx:
         job = tx.jobs.get(job_id, lock=True)
         if job is None or job.attempt != attempt or job.state not in RUNNING or job.progress.stopping is not None:
             return
-        failure = Failed(
-            code=FailureCode.TIMEOUT,
-            what=f"The run was stopped: it took longer than its limit of {span(limit)}.",
-            why=f"It was expected to take at most {span(job.estimate.seconds.high)}.",
-            fixes=("Train for fewer epochs.",),
-            step=job.progress.step,
-            limit_seconds=limit,
-        )
-        tx.jobs.update(job_id, progress=job.progress.model_copy(update={"stopping": failure}))
+        tx.jobs.update(job_id, progress=job.progress.model_copy(update={"stopping": why}))
         tx.outbox.put(job=job, notice=Notice.CARD, key="", at=now, data={})

@@ -59,12 +59,16 @@ class ApprovalPolicy(_Record):
 
 
 class Quoted(_Record):
-    """What the managers see, as it stood when it was asked. Money in cents; what does not apply is 0 or empty."""
+    """What the managers see, as it stood when it was asked. Money in cents; what does not apply is 0 or empty.
+
+    `cents_high` is what is set aside and `cap_cents` where the run is stopped, whatever the estimate is by then.
+    """
 
     title: str
     facts: tuple[str, ...] = ()
     cents_low: int = 0
     cents_high: int = 0
+    cap_cents: int = 0
     seconds: float = 0.0
     limit_cents: int = 0
     used_cents: int = 0

@@ -151,7 +151,7 @@ class Failed(_Body):
     """The job cannot go on. `fixes` are ranked, the best first; `log_tail` are the last lines.
 
     `reference` stands in the trainer's log too; `memory_bytes` is the most that was held when memory ran out;
-    `limit_seconds` is the time limit that was passed.
+    `limit_seconds` is the time limit that was passed, `cap_cents` the cost that was reached instead.
     """
 
     kind: Literal["failed"] = "failed"
@@ -165,6 +165,7 @@ class Failed(_Body):
     record: FailedRecord | None = None
     memory_bytes: int | None = None
     limit_seconds: float | None = None
+    cap_cents: int | None = None
 
 
 class Finished(_Body):

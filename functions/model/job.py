@@ -83,7 +83,8 @@ class Lineage(_Record):
 class Job(_Record):
     """A row of `training_jobs`. Times are UTC; `actual_cost_cents` is what has been billed so far.
 
-    `cents_before` is what `seconds_before` of the billed seconds have cost at the rates of earlier tiers.
+    `cents_before` is what `seconds_before` of the billed seconds have cost at the rates of earlier tiers. At
+    `cap_cents`, if there is one, the run is stopped at a checkpoint.
     """
 
     id: UUID
@@ -117,6 +118,7 @@ class Job(_Record):
     cents_before: int = 0
     seconds_before: float = 0.0
     lineage: Lineage | None = None
+    cap_cents: int | None = None
 
     def cost_of(self, seconds: float) -> int:
         """Cents for so many billed seconds, those of earlier tiers at their rates."""
@@ -143,6 +145,7 @@ class NewJob(_Record):
     channel_id: str
     created_at: datetime
     lineage: Lineage | None = None
+    cap_cents: int | None = None
 
 
 class Attempt(_Record):

@@ -92,9 +92,9 @@ class JobsTable(LifecycleTable, AttemptsTable):
         self._run(
             "insert into training_jobs (id, team_id, training_file_id, request_key, name, description, notes, tags,"
             " client, project, preset, tier, base_model, max_steps, configuration, estimate, rate_cents_per_hour,"
-            " status, created_by, channel_id, created_at, parent_id, lineage, retry_number, resume_step)"
+            " status, created_by, channel_id, created_at, parent_id, lineage, retry_number, resume_step, cap_cents)"
             " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'queued', %s, %s, %s,"
-            " %s, %s, %s, %s)",
+            " %s, %s, %s, %s, %s)",
             job.id,
             job.team_id,
             job.training_file_id,
@@ -119,6 +119,7 @@ class JobsTable(LifecycleTable, AttemptsTable):
             lineage.kind if lineage else "",
             lineage.retry_number if lineage else 0,
             lineage.resume_step if lineage else None,
+            job.cap_cents,
         )
 
     def update(
