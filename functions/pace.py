@@ -42,13 +42,7 @@ def remaining_seconds(job: Job, now: datetime) -> float | None:
     seconds, step = training.attempt_seconds(now), job.progress.step
     tail = estimate * _SHARE[Stage.FINALIZATION]
     if plan and seconds and step and training.status != "pending":
-        first = _first_step_of_attempt(job)
-        pace = seconds / max(1, step - first)
+        pace = seconds / max(1, step - job.progress.resumed_step)
         return max(0.0, (plan.total_steps - step) * pace) + tail
     elapsed = (now - job.started_at).total_seconds() if job.started_at else 0.0
     return max(tail, estimate - elapsed)
-
-
-def _first_step_of_attempt(job: Job) -> int:
-    past = job.progress.interruptions
-    return past[-1].resumed_step or 0 if past and past[-1].resumed_at else 0

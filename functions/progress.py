@@ -109,7 +109,16 @@ def _stage(progress: Progress, body: StageChanged, at: datetime) -> Progress:
             return item.model_copy(update={"status": "complete", "detail": detail, "finished_at": at})
         return item.model_copy(update={"detail": body.detail})
 
-    return progress.model_copy(update={"stages": tuple(change(item) for item in progress.stages)})
+    stages = tuple(change(item) for item in progress.stages)
+    return progress.model_copy(update={"stages": stages, "interruptions": _spoken_again(progress, at)})
+
+
+def _spoken_again(progress: Progress, at: datetime) -> tuple[Interruption, ...]:
+    """The losses, the last one with the time of the next machine's first word."""
+    past = progress.interruptions
+    if not past or past[-1].machine_at is not None or past[-1].resumed_at is not None:
+        return past
+    return (*past[:-1], past[-1].model_copy(update={"machine_at": at}))
 
 
 def _passed(item: StageProgress, at: datetime) -> StageProgress:
@@ -165,7 +174,8 @@ def _resumed(progress: Progress, body: Resumed, at: datetime) -> Progress:
     metrics = progress.metrics
     if metrics is not None and metrics.step > body.step:
         metrics = metrics.model_copy(update={"step": body.step})
-    return progress.model_copy(update={"interruptions": past, "failure": None, "stopping": None, "metrics": metrics})
+    update = {"interruptions": past, "failure": None, "stopping": None, "metrics": metrics, "resumed_step": body.step}
+    return progress.model_copy(update=update)
 
 
 def _failed(progress: Progress, body: Failed, at: datetime) -> Progress:
@@ -199,9 +209,25 @@ def interrupted(
     wait_for_call: bool = False,
     log_tail: tuple[str, ...] = (),
 ) -> Progress:
-    """The progress after the machine was lost at `step`; the stage it was in will begin anew."""
-    loss = Interruption(at=at, step=step, cause=cause, wait_for_call=wait_for_call, log_tail=log_tail)
+    """The progress after the machine was lost; the stage it was in will begin anew.
+
+    A machine that was killed tells of its last checkpoint's step, if of any: what was reported beyond it is lost.
+    """
+    loss = Interruption(
+        at=at,
+        step=max(step, progress.step),
+        cause=cause,
+        wait_for_call=wait_for_call,
+        seconds_per_step=_pace(progress, at),
+        log_tail=log_tail,
+    )
     return halted(progress, at=at).model_copy(update={"interruptions": (*progress.interruptions, loss)})
+
+
+def _pace(progress: Progress, at: datetime) -> float:
+    """Seconds a step that the attempt took until now; 0 before its first one."""
+    seconds, steps = progress.stage(Stage.TRAINING).attempt_seconds(at), progress.step - progress.resumed_step
+    return seconds / steps if seconds and steps > 0 else 0.0
 
 
 def halted(progress: Progress, *, at: datetime) -> Progress:
@@ -212,7 +238,7 @@ def halted(progress: Progress, *, at: datetime) -> Progress:
             return item
         return StageProgress(stage=item.stage, detail=item.detail, earlier_seconds=item.seconds(at) or 0.0)
 
-    return progress.model_copy(update={"stages": tuple(halt(item) for item in progress.stages)})
+    return progress.model_copy(update={"stages": tuple(halt(item) for item in progress.stages), "resumed_step": 0})
 
 
 _FOLDS: dict[type, Callable[[Progress, Any, datetime], Progress]] = {

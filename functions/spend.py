@@ -32,9 +32,9 @@ def spend_of(job: Job, *, now: datetime, running_since: datetime | None) -> Spen
         running_since: when the attempt that runs was launched; None where none does.
     """
     seconds = job.billed_now(now, running_since)
-    lost = sum(max(0.0, (i.resumed_at - i.at).total_seconds()) for i in job.progress.interruptions if i.resumed_at)
+    lost = sum(loss.overhead_seconds for loss in job.progress.interruptions)
     total = job.cost_of(seconds)
-    return Spend(total_cents=total, interruption_cents=total - job.cost_of(seconds - lost))
+    return Spend(total_cents=total, interruption_cents=total - job.cost_of(max(0.0, seconds - lost)))
 
 
 def band_reached(job: Job, *, now: datetime, running_since: datetime | None) -> int | None:

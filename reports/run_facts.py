@@ -15,6 +15,7 @@ from functions.model.job import Job
 from functions.model.job_spec import Hyperparameters
 from functions.model.money import dollars
 from functions.model.progress import Interruption
+from functions.spend import spend_of
 from reports import style
 from reports.verdict import Badge, badge, improvement_percent
 
@@ -211,7 +212,9 @@ def interrupted(job: Job) -> str:
     times = "once" if len(past) == 1 else f"{len(past):,} times"
     lost = sum(max(0.0, (item.resumed_at - item.at).total_seconds()) for item in past if item.resumed_at)
     after = f" and {duration(lost)} passed before it went on" if lost else ""
-    return f"The machine was taken away {times}{after}. Training goes on from the last saved checkpoint."
+    cents = spend_of(job, now=job.created_at, running_since=None).interruption_cents
+    cost = f" Coming back and training steps again cost {dollars(cents)}." if cents else ""
+    return f"The machine was taken away {times}{after}. Training goes on from the last saved checkpoint.{cost}"
 
 
 def interruptions(job: Job) -> list[str]:

@@ -40,6 +40,7 @@ class StageProgress(_Record):
 class Interruption(_Record):
     """One loss of the machine: after which step, and from which checkpoint it went on, if it did.
 
+    `machine_at` is when the next machine first spoke, `seconds_per_step` the pace until the loss.
     `wait_for_call`: see `events.Interrupted`. `log_tail` is what the trainer's log said last, where the trainer
     itself said nothing.
     """
@@ -50,6 +51,8 @@ class Interruption(_Record):
     wait_for_call: bool = False
     resumed_at: AwareDatetime | None = None
     resumed_step: int | None = None
+    machine_at: AwareDatetime | None = None
+    seconds_per_step: float = 0.0
     log_tail: tuple[str, ...] = ()
 
     @property
@@ -57,11 +60,23 @@ class Interruption(_Record):
         """Whether the job stopped by itself because its machine's time was over: no loss, and none is counted."""
         return self.cause == TIME_LIMIT
 
+    @property
+    def overhead_seconds(self) -> float:
+        """Machine time that it took: coming back to where it went on, and the steps that were trained twice.
+
+        The time without a machine is none of it. `job_interruptions` in the database says the same.
+        """
+        if self.resumed_at is None:
+            return 0.0
+        back = (self.resumed_at - (self.machine_at or self.resumed_at)).total_seconds()
+        return max(0.0, back) + max(0, self.step - (self.resumed_step or 0)) * self.seconds_per_step
+
 
 class Progress(_Record):
     """Everything the card shows that the GPU job told.
 
-    `stopping` says why the run is being stopped; it becomes the failure once it has stopped.
+    `stopping` says why the run is being stopped; it becomes the failure once it has stopped. `resumed_step` is where
+    the attempt that runs went on from.
     """
 
     stages: tuple[StageProgress, ...] = tuple(StageProgress(stage=stage) for stage in Stage)
@@ -73,6 +88,7 @@ class Progress(_Record):
     best_held_out: float | None = None
     perplexity: PerplexityMeasured | None = None
     checkpoint_step: int | None = None
+    resumed_step: int = 0
     interruptions: tuple[Interruption, ...] = ()
     failure: Failed | None = None
     stopping: Failed | None = None

@@ -40,7 +40,14 @@ def finished_run(
     prior = prior_of(work)
     speed = prior.train_tokens_per_second * faster
     losses = tuple(
-        Interruption(at=clock(), step=1, cause="test", resumed_at=clock() + timedelta(minutes=10), resumed_step=1)
+        Interruption(
+            at=clock(),
+            step=1,
+            cause="test",
+            machine_at=clock() + timedelta(minutes=30),  # nobody is billed for those
+            resumed_at=clock() + timedelta(minutes=40),
+            resumed_step=1,
+        )
         for _ in range(interruptions)
     )
     seconds = prior_stages_seconds(prior, work) + work.tokens / speed + 600 * interruptions

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from functions.accrued import running_since
 from functions.budget import budget_status
 from functions.errors import OverBudget
 from functions.forecast import forecast
 from functions.lifecycle import cancel_job, pause_job, resume_paused
-from functions.model.events import Failed, Interrupted
+from functions.model.events import Failed, Interrupted, Resumed, Stage, StageChanged
 from functions.model.money import BudgetStatus
 from functions.model.states import JobState
+from functions.spend import spend_of
 from functions.start import retry_job
 from infra.postgres.database import PostgresDatabase
 from tests.scenario.house import ELENA, TEAM, add_demo_file, say, start
-from tests.scenario.paper import TRAINED
+from tests.scenario.paper import ENDED, TRAINED
 from tests.scenario.test_jobs_live import Stand
 
 
@@ -78,3 +81,27 @@ def test_a_run_beyond_what_is_set_aside_uses_the_budget(stand: Stand, demo_file:
     assert (status.reserved_cents, status.remaining_cents) == (0, 0)
     with pytest.raises(OverBudget):
         start(stand.db, stand.files, file, stand.clock, name="Another")
+
+
+def test_a_lost_machine_is_told_with_the_step_that_was_reported_and_costs_what_is_trained_twice(stand: Stand) -> None:
+    stand.lose_machine()
+    stand.reconciler.step()  # step 10 was reported, the checkpoint is of step 5
+    assert stand.job.progress.interruptions[-1].step == 10
+    stand.clock.forward(minutes=50)
+    stand.reconciler.step()
+    again = (StageChanged(stage=Stage.PREPROCESSING, status="started"), *TRAINED[2:6], Resumed(step=5), TRAINED[-1])
+    say(stand.db, stand.clock, stand.job, *again)
+    (lost,) = stand.job.progress.interruptions
+    assert lost.machine_at is not None
+    assert lost.resumed_at is not None
+    assert lost.seconds_per_step > 0
+    back = (lost.resumed_at - lost.machine_at).total_seconds()
+    assert 0 < back < 60
+    assert lost.overhead_seconds == pytest.approx(back + 5 * lost.seconds_per_step)
+    with stand.db.transaction() as tx:
+        spent = spend_of(stand.job, now=stand.clock(), running_since=running_since(tx, stand.job))
+    assert 0 < spent.interruption_cents < spent.total_cents
+    say(stand.db, stand.clock, stand.job, *ENDED, first=len(again) + 1)
+    with stand.db.transaction() as tx:
+        (record,) = tx.history.interruptions(TEAM, stand.clock() - timedelta(days=1)).values()
+    assert record.recovery_seconds == pytest.approx(lost.overhead_seconds)

@@ -14,6 +14,7 @@ from blocks.spend_words import breakdown, track_record
 from functions.model.estimate import Span
 from functions.model.job import Job
 from functions.model.outbox import Notice
+from functions.model.progress import Interruption
 from functions.model.spend import Advice, Projection, Spend, TrackRecord
 from functions.spend import BANDS, MARKS, advise, band_reached, mark_reached, project, record_mark, spend_of
 from tests.unit import block_views as views
@@ -139,3 +140,17 @@ def test_without_a_record_it_says_so_and_an_ended_run_has_no_projection() -> Non
     assert "record" not in ended
     assert breakdown(views.card()) == "Computing $21.59, recovering from interruptions $0.59"
     assert breakdown(views.card(spend=Spend(total_cents=5, interruption_cents=0))) == ""
+
+
+def test_an_interruption_costs_what_the_machine_did_twice_not_the_time_without_one() -> None:
+    lost = Interruption(
+        at=NOW,
+        step=10,
+        cause="SIGKILL",
+        machine_at=NOW + timedelta(minutes=50),
+        resumed_at=NOW + timedelta(minutes=52),
+        resumed_step=4,
+        seconds_per_step=30.0,
+    )
+    assert lost.overhead_seconds == 2 * 60 + 6 * 30
+    assert lost.model_copy(update={"resumed_at": None}).overhead_seconds == 0
