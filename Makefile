@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 SHELL := /bin/bash
 
-.PHONY: help system setup dev demo up test test-pooler check format bench bench-gpu gpu-check chaos browser pooler clean
+.PHONY: help system setup dev demo up test test-pooler check format bench bench-gpu gpu-check chaos explore browser pooler clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -71,6 +71,10 @@ gpu-check: dev ## everything that only a GPU can show, within ten minutes
 
 chaos: dev ## break everything on purpose, FAULTS=N times, and check that it adds up (SEED=S repeats a run)
 	$(BIN)/python -m tests.recovery --faults $(or $(FAULTS),100) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON))
+
+explore: dev ## property tests with new random examples, and many more over the life of a job
+	HYPOTHESIS_PROFILE=explore $(BIN)/pytest -n $(WORKERS) --dist loadfile tests/unit tests/scenario/test_lifecycle.py \
+		tests/scenario/test_budget.py tests/scenario/test_estimates.py tests/stripe
 
 clean: ## forget the virtual environment and the embedded run's data
 	rm -rf $(VENV) .brightrun

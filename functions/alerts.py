@@ -29,7 +29,7 @@ _ERRORS, _RISE = 5.0, 1.1
 # A loss is called flat after this share of the run, where it fell by less than a hundredth, not even that is
 # clear of the scatter, and a tenth would have been (3.6 standard errors).
 _FLAT_AFTER, _FLAT_STEPS, _FLAT_FALL, _FLAT_ERROR, _CLEAR_ERRORS = 0.2, 40, 0.01, 0.025, 2.0
-_HELD_OUT_STEP, _HELD_OUT_RISE = 0.0025, 0.01
+_HELD_OUT_STEP, _HELD_OUT_RISE = 0.0025, 0.015
 # A machine that others use is slow for seconds at a time: what is told of lasts a minute, and ten steps.
 _LAST_POINTS, _LAST_SECONDS = 10, 60.0
 _SLOW_SHARE = 0.6

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from infra.postgres.database import PostgresDatabase
 from infra.postgres.embedded import embedded_postgres
@@ -20,6 +21,12 @@ from tests import pooler
 # Trainers that tests start share the cores with the other workers; threads that wait for one another on a
 # busy core make each of them many times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# The suite tries the same examples every time: red by chance helps nobody. `make explore` looks for new ones.
+EXPLORING = os.environ.get("HYPOTHESIS_PROFILE") == "explore"
+settings.register_profile("suite", derandomize=True)
+settings.register_profile("explore", derandomize=False)
+settings.load_profile("explore" if EXPLORING else "suite")
 
 BUDGET_CENTS = 500_00
 

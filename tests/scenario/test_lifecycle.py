@@ -25,6 +25,7 @@ from functions.queue import plan_starts, queue
 from functions.reconcile import PAUSE_PATIENCE
 from functions.start import retry_job
 from infra.postgres.database import PostgresDatabase
+from tests.conftest import EXPLORING
 from tests.scenario.house import ELENA, LIMITS, TEAM, VIC, add_demo_file, job_of, say, start
 from tests.scenario.paper import ENDED, TRAINED
 from tests.scenario.test_jobs_live import Stand
@@ -335,7 +336,10 @@ def test_any_sequence_of_deeds_leaves_a_legal_job_that_owes_what_it_used(stand: 
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=20, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=400 if EXPLORING else 25,
+            stateful_step_count=16,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
         ),
     )
 
