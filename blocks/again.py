@@ -141,8 +141,7 @@ def _differences(view: AgainView) -> str:
 def _cost(view: AgainView) -> str:
     tier = next(item for item in view.tiers if item.key == view.configuration.tier)
     rest = "The rest" if view.resumes else "The whole run"
-    budget = f"{money(view.budget.remaining_cents)} of {money(view.budget.limit_cents)} is left this month."
-    return f"*{rest}*: {panel.headline(view.estimate, tier)}\n{budget}"
+    return f"*{rest}*: {panel.headline(view.estimate, tier)}\n{panel.left_words(view.budget)}."
 
 
 def _record(view: AgainView) -> list[Block]:

@@ -21,6 +21,7 @@ from blocks.units import (
     share,
     when,
 )
+from functions.budget import period_words
 from functions.model.catalog import Tier
 from functions.model.estimate import Estimate, InterruptionRecord, MemoryNeed
 from functions.model.job import PresetRecord
@@ -132,15 +133,23 @@ def _spread(estimate: Estimate) -> str:
 
 
 def budget_after(budget: BudgetStatus, estimate: Estimate) -> str:
-    """What would be left of the month's budget if the run cost its upper estimate."""
+    """What would be left of the budget if the run cost its upper estimate."""
     left = budget.limit_cents - budget.used_cents - estimate.cents_high
     if left < 0:
         return (
-            f"Budget: {money(budget.remaining_cents)} of {money(budget.limit_cents)} left this month; "
-            f"this run would reserve {money(estimate.cents_high)}, "
+            f"Budget: {left_words(budget)}; this run would reserve {money(estimate.cents_high)}, "
             f"{money(estimate.cents_high - budget.remaining_cents)} too much."
         )
-    return f"Budget after this: at least {money(left)} of {money(budget.limit_cents)} left this month."
+    return f"Budget after this: at least {money(left)} of {money(budget.limit_cents)} left {_period(budget)}."
+
+
+def left_words(budget: BudgetStatus) -> str:
+    """`$120.00 of $500.00 is left this month`."""
+    return f"{money(budget.remaining_cents)} of {money(budget.limit_cents)} is left {_period(budget)}"
+
+
+def _period(budget: BudgetStatus) -> str:
+    return period_words(budget.period)
 
 
 def memory_line(need: MemoryNeed) -> str:

@@ -6,6 +6,7 @@ from blocks.job_rows import job_row
 from blocks.text import Block, View, actions, button, context, divider, header, section
 from blocks.train_form import ACTION_NEW_RUN
 from blocks.units import count, money, share
+from functions.budget import period_words
 from functions.model.money import BudgetStatus
 from functions.model.people import Permission
 from functions.model.views import HomeView, JobLine
@@ -26,7 +27,7 @@ def home_view(view: HomeView) -> View:
         header("Under way"),
         *_rows(view.active[:_ACTIVE_SHOWN], "No run is under way."),
         *_more(view),
-        header("Budget this month"),
+        header(f"Budget {period_words(view.budget.period)}"),
         *_budget(view.budget),
         divider(),
         header("Recently ended"),

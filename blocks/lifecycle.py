@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from blocks.estimate_panel import left_words
 from blocks.run_words import checkpoint_words, spent, state_name, step_line
 from blocks.text import Block, View, bold, button, context, input_block, modal, option, plain, safe, section, text_input
 from blocks.units import duration, money, percent, practice, rough
@@ -137,10 +138,7 @@ def resume_view(view: ResumeView) -> View:
     blocks = [
         section("\n".join(lines)),
         input_block(TIER_BLOCK, "Machine", element),
-        context(
-            f"{money(view.budget.remaining_cents)} of {money(view.budget.limit_cents)} is left this month. "
-            "The amount is reserved; what is not used is freed at the end."
-        ),
+        context(f"{left_words(view.budget)}. The amount is reserved; what is not used is freed at the end."),
     ]
     metadata = json.dumps({"job": str(job.id)})
     return modal(RESUME_TITLE, blocks, callback_id=RESUME_CALLBACK, submit="Resume", metadata=metadata)

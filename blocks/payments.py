@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from blocks.estimate_panel import left_words
 from blocks.text import (
     Block,
     MessageParts,
@@ -19,7 +20,7 @@ from blocks.text import (
     text_input,
 )
 from blocks.units import money
-from functions.model.money import Period, dollars
+from functions.model.money import dollars
 from functions.model.payments import TopUp, TopUpView
 
 ACTION_TOP_UP = "budget_top_up"
@@ -31,7 +32,6 @@ AMOUNT_BLOCK, AMOUNT_ACTION = "top_up_amount", "amount"
 
 Data = Mapping[str, float | int | str | None]
 
-_PERIODS = {Period.CALENDAR_MONTH: "this month", Period.ROLLING_30_DAYS: "in these 30 days"}
 TEST_MODE = "Stripe is in test mode: no real money moves."
 
 
@@ -49,7 +49,7 @@ def top_up_form(view: TopUpView, *, metadata: str) -> View:
     """How much."""
     budget = view.budget
     paid = f" {money(budget.prepaid_cents)} of it was paid in." if budget.prepaid_cents else ""
-    left = f"*{money(budget.remaining_cents)}* of {money(budget.limit_cents)} is left {_PERIODS[budget.period]}."
+    left = f"*{left_words(budget)}*."
     blocks = [
         section(left + paid),
         text_input(

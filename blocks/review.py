@@ -27,6 +27,7 @@ from blocks.text import (
 )
 from blocks.train_form import warning_block
 from blocks.units import count, money, money_range, practice, rate, share
+from functions.budget import period_words
 from functions.model.approval import ApprovalKind
 from functions.model.estimate import Estimate
 from functions.model.job import Configuration, Job, JobChoice
@@ -154,7 +155,7 @@ def _cost(view: ReviewView) -> str:
     lines = [
         f"*Cost*: {money_range(estimate.cents_low, estimate.cents_high)}{practice(view.tier.key)}",
         panel.breakdown(estimate, view.tier),
-        f"*Budget this month*: {used} of {money(budget.limit_cents)}",
+        f"*Budget {period_words(budget.period)}*: {used} of {money(budget.limit_cents)}",
     ]
     if view.within_budget:
         after = budget.used_cents + estimate.cents_high

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from functions.accrued import held_and_accrued
 from functions.errors import OverBudget
 from functions.model.job import Job
-from functions.model.money import BudgetStatus, EntryKind, Period, dollars, month_start
+from functions.model.money import BudgetStatus, EntryKind, Period, dollars
 from functions.ports import Transaction
+from functions.prepaid import prepaid_cents
 
 
 def budget_status(tx: Transaction, *, team_id: str, now: datetime) -> BudgetStatus:
@@ -27,33 +28,6 @@ def budget_status(tx: Transaction, *, team_id: str, now: datetime) -> BudgetStat
         hard_stop=rules.hard_stop,
         period=rules.period,
     )
-
-
-def prepaid_cents(tx: Transaction, *, team_id: str, period: Period, now: datetime) -> int:
-    """What was paid in beforehand and not used up: it begins to be used where a month's limit ends.
-
-    In a rolling period there is no month that could use it up; what was paid in counts for those 30 days.
-    """
-    if period is Period.ROLLING_30_DAYS:
-        return sum(cents for _, cents in tx.ledger.top_ups(team_id, period.start(now)))
-    paid = dict(tx.ledger.top_ups(team_id))
-    if not paid:
-        return 0
-    this_month = month_start(now).date()
-    first = now.replace(year=min(paid).year, month=min(paid).month, day=1, hour=0, minute=0, second=0, microsecond=0)
-    spent = dict(tx.ledger.months(team_id, first))
-    limits = tx.ledger.limit_changes(team_id)
-    balance = 0
-    for month in sorted({*paid, *spent, this_month}):
-        balance += paid.get(month, 0)
-        if month < this_month:
-            limit = next((c.before_cents for c in limits if c.at.date() > _last_day(month)), tx.ledger.limit(team_id))
-            balance = max(0, balance - max(0, spent.get(month, 0) - limit))
-    return balance
-
-
-def _last_day(month: date) -> date:
-    return (month + timedelta(days=32)).replace(day=1) - timedelta(days=1)
 
 
 def reserve(

@@ -8,7 +8,7 @@ from functions.budget import budget_status
 from functions.budget_notices import NoticeData, tell_team
 from functions.forecast import forecast
 from functions.model.budget import Forecast
-from functions.model.money import BudgetStatus
+from functions.model.money import BudgetStatus, Period
 from functions.model.outbox import Notice
 from functions.ports import Clock, Database, Transaction
 
@@ -30,13 +30,17 @@ def watch_budgets(db: Database, *, clock: Clock) -> None:
 def watch_budget(tx: Transaction, *, team_id: str, now: datetime) -> None:
     """Tell the highest level that one team's spending has reached, or that what runs will pass the limit.
 
-    A level is told once a month. After a change of the limit its levels are news again.
+    A level is told once a month, in rolling periods once in 30 days. After a change of the limit its levels are news
+    again.
     """
     status = budget_status(tx, team_id=team_id, now=now)
     made = forecast(tx, team_id=team_id, now=now)
-    data, key = notice_data(status, made), f"{now:%Y-%m}:{status.limit_cents}"
+    rolling = status.period is Period.ROLLING_30_DAYS
+    data, key = notice_data(status, made), f"{now:%Y-%m-%d}:{status.limit_cents}"
+    if not rolling:
+        key = f"{now:%Y-%m}:{status.limit_cents}"
     level = level_reached(made.spent_cents, status.limit_cents)
-    if level is not None:
+    if level is not None and not (rolling and _told(tx, team_id, Notice.BUDGET_ALERT, status.limit_cents, now, level)):
         tell_team(
             tx,
             team_id=team_id,
@@ -46,8 +50,15 @@ def watch_budget(tx: Transaction, *, team_id: str, now: datetime) -> None:
             now=now,
             channel_id=None if level >= _LOUD else "",
         )
-    if made.active and made.committed.expected > status.limit_cents >= made.spent_cents:
+    at_risk = made.active and made.committed.expected > status.limit_cents >= made.spent_cents
+    if at_risk and not (rolling and _told(tx, team_id, Notice.BUDGET_RISK, status.limit_cents, now)):
         tell_team(tx, team_id=team_id, notice=Notice.BUDGET_RISK, key=key, data=data, now=now, channel_id="")
+
+
+def _told(tx: Transaction, team_id: str, notice: Notice, limit_cents: int, now: datetime, level: int = 0) -> bool:
+    """Whether this was told of this limit, at this level or a higher one, within the period that counts."""
+    told = tx.outbox.told_team(team_id, notice, Period.ROLLING_30_DAYS.start(now))
+    return any(data["limit_cents"] == limit_cents and data.get("level", 0) >= level for data in told)
 
 
 def level_reached(spent_cents: int, limit_cents: int) -> int | None:

@@ -31,6 +31,9 @@ class JobBooked(BaseModel):
     entries: int
 
 
+ROLLING_DAYS = 30
+
+
 class Period(StrEnum):
     """Over what a budget's spending is counted."""
 
@@ -39,7 +42,7 @@ class Period(StrEnum):
 
     def start(self, now: datetime) -> datetime:
         """The first moment that counts at `now`."""
-        return month_start(now) if self is Period.CALENDAR_MONTH else now - timedelta(days=30)
+        return month_start(now) if self is Period.CALENDAR_MONTH else now - timedelta(days=ROLLING_DAYS)
 
 
 def month_start(now: datetime) -> datetime:

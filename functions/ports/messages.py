@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from functions.model.approval import Approval, ApprovalCopy, ApprovalEvent, ApprovalState
@@ -32,6 +32,10 @@ class Outbox(Protocol):
         data: dict[str, float | int | str | None],
     ) -> None:
         """Queue a message that tells of no job, to a channel's or a person's id; the same key there changes nothing."""
+        ...
+
+    def told_team(self, team_id: str, notice: Notice, since: datetime) -> list[dict[str, Any]]:
+        """The data of what a team was told of this since then."""
         ...
 
     def unreached(self, team_id: str, channel_id: str) -> bool:

@@ -52,11 +52,8 @@ class Ledger(Protocol):
         """(spent since then, reserved now) in cents."""
         ...
 
-    def top_ups(self, team_id: str, since: datetime | None = None) -> list[tuple[date, int]]:
-        """What was paid in beforehand, by calendar month (its first day), the oldest first.
-
-        A refund takes back from the month of its top-up.
-        """
+    def top_ups(self, team_id: str) -> list[tuple[date, int]]:
+        """What was paid in beforehand, by day, the oldest first. A refund takes back from the day of its top-up."""
         ...
 
     def months(self, team_id: str, since: datetime) -> list[tuple[date, int]]:

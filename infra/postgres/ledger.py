@@ -97,21 +97,17 @@ class LedgerTable(Table):
         )
         return (int(row["spent"]), int(row["reserved"])) if row else (0, 0)
 
-    def top_ups(self, team_id: str, since: datetime | None = None) -> list[tuple[date, int]]:
-        """What was paid in beforehand, by calendar month (its first day), the oldest first.
-
-        A refund takes back from the month of its top-up.
-        """
+    def top_ups(self, team_id: str) -> list[tuple[date, int]]:
+        """What was paid in beforehand, by day, the oldest first. A refund takes back from the day of its top-up."""
         rows = self._all(
-            "select date_trunc('month', at at time zone 'UTC')::date as month, sum(cents)::bigint as cents from"
+            "select (at at time zone 'UTC')::date as day, sum(cents)::bigint as cents from"
             " (select l.cents, coalesce(t.at, l.at) as at from ledger l"
             "   left join ledger t on l.kind = 'refund' and t.kind = 'top_up' and t.payment_id = l.payment_id"
             "   where l.team_id = %s and l.kind in ('top_up', 'refund')) as paid"
-            " where at >= coalesce(%s, '-infinity'::timestamptz) group by 1 order by 1",
+            " group by 1 order by 1",
             team_id,
-            since,
         )
-        return [(row["month"], int(row["cents"])) for row in rows]
+        return [(row["day"], int(row["cents"])) for row in rows]
 
     def months(self, team_id: str, since: datetime) -> list[tuple[date, int]]:
         """Spending by calendar month (its first day) since then, the oldest first; months without any are left out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
@@ -74,6 +75,16 @@ class OutboxTable(Table):
             f"{notice.value}:{team_id}:{channel_id}:{key}",
             at,
         )
+
+    def told_team(self, team_id: str, notice: Notice, since: datetime) -> list[dict[str, Any]]:
+        """The data of what a team was told of this since then."""
+        rows = self._all(
+            "select data from outbox where team_id = %s and notice = %s and created_at > %s and job_id is null",
+            team_id,
+            notice.value,
+            since,
+        )
+        return [row["data"] for row in rows]
 
     def unreached(self, team_id: str, channel_id: str) -> bool:
         """Whether the last team message to this place could not be sent."""

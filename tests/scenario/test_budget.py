@@ -135,6 +135,48 @@ def test_prepaid_money_outlives_its_month_until_it_is_used(db: PostgresDatabase,
         assert budget_status(tx, team_id=TEAM, now=clock()).limit_cents == 1050_00
 
 
+def test_prepaid_money_is_kept_in_rolling_periods_as_well(db: PostgresDatabase, clock: SetClock) -> None:
+    set_rules(db, period=Period.ROLLING_30_DAYS)
+    paid_at = datetime(2026, 9, 3, tzinfo=UTC)
+    spend(db, 500_00, paid_at, EntryKind.TOP_UP)
+
+    def after(days: int) -> tuple[int, int, int]:
+        with db.transaction() as tx:
+            status = budget_status(tx, team_id=TEAM, now=paid_at + timedelta(days=days))
+        return status.prepaid_cents, status.limit_cents, status.remaining_cents
+
+    assert after(45) == (500_00, 1000_00, 1000_00)
+    spend(db, 800_00, paid_at + timedelta(days=50))
+    assert after(51) == (500_00, 1000_00, 200_00)
+    spend(db, 100_00, paid_at + timedelta(days=60))
+    assert after(61) == (500_00, 1000_00, 100_00)
+    # The 800 count no more; what they and the 100 used of it is gone, but the 100 still count.
+    assert after(81) == (200_00, 700_00, 600_00)
+    assert after(120) == (100_00, 600_00, 600_00)
+
+
+def test_a_level_is_told_once_in_thirty_rolling_days(db: PostgresDatabase, clock: SetClock) -> None:
+    make_manager(db)
+    set_rules(db, period=Period.ROLLING_30_DAYS)
+
+    def watch() -> list[object]:
+        for _ in range(2):
+            watch_budgets(db, clock=clock)
+        return [m.data["level"] for m in told(db, clock) if m.notice is Notice.BUDGET_ALERT]
+
+    clock.now = datetime(2026, 11, 28, tzinfo=UTC)
+    spend(db, 425_00, clock())
+    assert watch() == [80]
+    clock.now = datetime(2026, 12, 1, tzinfo=UTC)
+    assert watch() == []
+    spend(db, 60_00, clock())
+    assert watch() == [95]
+    clock.now = datetime(2027, 1, 10, tzinfo=UTC)
+    assert watch() == []
+    spend(db, 410_00, clock())
+    assert watch() == [80]
+
+
 def test_a_forecast_holds_what_runs_what_waits_and_the_pace(
     db: PostgresDatabase, clock: SetClock, job: Job, files: LocalFiles
 ) -> None:

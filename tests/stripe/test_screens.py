@@ -85,7 +85,7 @@ def test_a_manager_tops_up_and_everybody_hears_of_it(stage: Stage, fake: FakeStr
     assert manager.command(CHANNEL, "/budget") == {"ok": True}
     manager.click(manager.wait_view(BUDGET_CALLBACK, 10), ACTION_TOP_UP)
     form = manager.wait_view(TOP_UP_CALLBACK)
-    assert "*$500* of $500 is left this month." in words(form)
+    assert "$500 of $500 is left this month" in words(form)
     assert TEST_MODE in words(form)
     assert "Between $5.00 and $5,000.00" in str(manager.submit(form, {AMOUNT_ACTION: "1"}))
     assert "Type an amount" in str(manager.submit(form, {AMOUNT_ACTION: "a lot"}))

@@ -118,7 +118,7 @@ def test_without_history_the_estimate_names_its_source() -> None:
 def test_a_budget_that_is_too_small_names_all_three_amounts() -> None:
     poor = BudgetStatus(limit_cents=500_00, spent_cents=480_00, reserved_cents=0)
     shown = _texts(_form(views.form_view(budget=poor)))
-    assert "$20 of $500 left this month; this run would reserve $54.60, $34.60 too much." in shown
+    assert "$20 of $500 is left this month; this run would reserve $54.60, $34.60 too much." in shown
     assert "$34.60 too much" in _texts(review(views.review_view(budget=poor, within_budget=False), metadata=""))
 
 
