@@ -23,6 +23,8 @@ _USER_ID = re.compile(r"[UW][A-Z0-9]{1,30}")
 
 def one_line(text: str) -> str:
     """The text without line breaks, control characters and marks that change its direction."""
+    if text.isprintable():  # none of them is; nearly every text takes this way
+        return " ".join(text.split())
     visible = "".join(" " if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in text)
     return " ".join("".join(c for c in visible if c not in _DIRECTIONS).split())
 
@@ -96,13 +98,14 @@ def bounded(lines: Sequence[str], limit: int = 2800) -> str:
 
 
 def _units(text: str) -> int:
-    return sum(2 if ord(c) > 0xFFFF else 1 for c in text)
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _cut(text: str, limit: int, *, escape: bool) -> str:
     written = [_ENTITIES.get(c, c) for c in text] if escape else list(text)
-    if sum(_units(part) for part in written) <= limit:
-        return "".join(written)
+    whole = "".join(written)
+    if _units(whole) <= limit:
+        return whole
     room, end = limit - 1, 0
     for part in written:
         room -= _units(part)
