@@ -21,7 +21,17 @@ from gpu_jobs.devices import find_device
 from gpu_jobs.engine import activation_context, enable_checkpointing
 from gpu_jobs.loss import SummedCrossEntropy
 from gpu_jobs.model_loading import add_adapter
-from tests.unit.gpu_tiny import ALL_PROJECTIONS, job_spec, start_job, told, wait, wait_for_step
+from tests.scenario.provoked import train_provoked
+from tests.unit.gpu_tiny import (
+    ALL_PROJECTIONS,
+    conversations,
+    fork_server,
+    job_spec,
+    start_job,
+    told,
+    wait,
+    wait_for_step,
+)
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -107,6 +117,19 @@ def test_killed_job_goes_on_and_ends_where_it_would_have(tmp_path: Path, optimiz
     )
     assert found.keys() == expected.keys()
     assert all(found[step] == pytest.approx(expected[step], rel=0.02) for step in expected)
+
+
+def test_memory_that_runs_out_on_the_card_is_told_with_what_it_needed(tmp_path: Path) -> None:
+    """CUDA's own error from a real trainer; how it reads in the workspace is tested without a GPU."""
+    spec = job_spec(tmp_path / "job", batch_size=64, max_length=256, sequences=conversations(90))
+    trainer = fork_server().Process(target=train_provoked, args=(spec.model_dump_json(), "token", "little_gpu_memory"))
+    trainer.start()
+    assert wait(trainer) == 1
+    failed = told(spec)[-1]
+    assert (failed["kind"], failed["code"]) == ("failed", "out_of_memory")
+    assert "CUDA" in failed["why"]
+    assert failed["memory_bytes"] > 0
+    assert failed["fixes"][0].startswith("Set the batch size to 32")
 
 
 def test_compiled_model_trains(model: Any) -> None:

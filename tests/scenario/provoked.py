@@ -13,7 +13,7 @@ from uuid import UUID
 
 from functions.model.job_spec import JobSpec
 from functions.ports import CallState
-from tests.unit.gpu_tiny import _fork_server, tiny_model_folder
+from tests.unit.gpu_tiny import fork_server, tiny_model_folder
 
 Change = Callable[[JobSpec], JobSpec]
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
@@ -39,7 +39,7 @@ class ProvokedCompute:
         call_id = f"{spec.job_id}:{spec.attempt}"
         spec = self._change(spec)
         Path(spec.work_dir).mkdir(parents=True, exist_ok=True)
-        process = _fork_server().Process(target=_train, args=(spec.model_dump_json(), token, self._provoke))
+        process = fork_server().Process(target=train_provoked, args=(spec.model_dump_json(), token, self._provoke))
         process.start()
         self._processes[call_id] = process
         return call_id
@@ -69,7 +69,7 @@ class ProvokedCompute:
         return str(tiny_model_folder())
 
 
-def _train(spec_json: str, token: str, provoke: str) -> None:
+def train_provoked(spec_json: str, token: str, provoke: str) -> None:
     spec = JobSpec.model_validate_json(spec_json)
     from gpu_jobs.job import run_job
 
@@ -83,6 +83,13 @@ def _little_memory(_: Path) -> None:
     pages = int(Path("/proc/self/statm").read_text("utf-8").split()[0])
     limit = pages * os.sysconf("SC_PAGE_SIZE") + (400 << 20)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def _little_gpu_memory(_: Path) -> None:
+    """A sliver of the card, as if others had the rest: CUDA's own allocator refuses the next block."""
+    import torch
+
+    torch.cuda.set_per_process_memory_fraction(0.004)
 
 
 def _small_files(_: Path) -> None:
@@ -112,6 +119,7 @@ def _killed(_: Path) -> None:
 
 _PROVOKE: dict[str, Callable[[Path], None]] = {
     "little_memory": _little_memory,
+    "little_gpu_memory": _little_gpu_memory,
     "small_files": _small_files,
     "small_disk": _small_disk,
     "in_the_way": _in_the_way,

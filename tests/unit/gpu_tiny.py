@@ -128,7 +128,7 @@ def _run(spec: str) -> None:
 
 
 @functools.cache
-def _fork_server() -> Any:
+def fork_server() -> Any:
     """Processes that have torch loaded already: what `python -m gpu_jobs` does, without its seconds of importing."""
     # One thread each: tests share their cores, and two threads that wait for one core wait long.
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -141,7 +141,7 @@ def _fork_server() -> Any:
 
 def start_job(spec: JobSpec) -> BaseProcess:
     """Start a job in a process of its own."""
-    process: BaseProcess = _fork_server().Process(target=_run, args=(spec.model_dump_json(),))
+    process: BaseProcess = fork_server().Process(target=_run, args=(spec.model_dump_json(),))
     process.start()
     return process
 

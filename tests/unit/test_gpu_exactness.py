@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from functions.model.job_spec import EngineOptions, JobSpec
-from tests.unit.gpu_tiny import _fork_server, _run, job_spec, start_job, told, wait, wait_for_step
+from tests.unit.gpu_tiny import _run, fork_server, job_spec, start_job, told, wait, wait_for_step
 
 pytestmark = pytest.mark.slow
 
@@ -124,7 +124,7 @@ def test_kill_inside_a_save_costs_at_most_that_save(
     tmp_path: Path, uninterrupted: JobSpec, place: str, resumed: int
 ) -> None:
     first = _spec(tmp_path / "job")
-    process = _fork_server().Process(target=_die_in_save, args=(first.model_dump_json(), place, 2))
+    process = fork_server().Process(target=_die_in_save, args=(first.model_dump_json(), place, 2))
     process.start()
     assert wait(process) == -signal.SIGKILL
 
