@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from blocks import disputes
 from blocks.home import ACTION_ALL_JOBS, ACTION_BUDGET
 from blocks.payments import refunded, topped_up
 from blocks.text import Block, MessageParts, actions, bold, button, context, mention, safe, safe_lines, section
@@ -147,4 +148,8 @@ _WORDS: dict[Notice, Callable[[Data], MessageParts]] = {
     Notice.BUDGET_MONTH: _month,
     Notice.TOPPED_UP: topped_up,
     Notice.REFUNDED: refunded,
+    Notice.DISPUTE_ASKED: disputes.asked,
+    Notice.DISPUTE_TAKEN: disputes.taken,
+    Notice.DISPUTE_RETURNED: disputes.returned,
+    Notice.DISPUTE_LOST: disputes.lost,
 }

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import stripe
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from functions.errors import BrightRunError, InvalidInput, Unavailable
 from functions.model.invoices import Invoice, InvoiceLine, StripeInvoice
 from functions.model.money import dollars
-from functions.model.payments import CURRENCY, CheckoutPage, PaymentEvent, PaymentNews, TopUp
+from functions.model.payments import CURRENCY, CheckoutPage, PaymentEvent, TopUp
+from infra.stripe_events import REQUEST, TEAM, told
 from infra.stripe_paths import CANCELLED_PATH, PAID_PATH
 
 log = logging.getLogger(__name__)
@@ -28,23 +29,7 @@ DAYS_TO_PAY = 30
 
 _TEST_KEYS = ("sk_test_", "rk_test_")
 _LIVE_KEYS = ("sk_live_", "rk_live_")
-_TEAM, _REQUEST, _JOB = "brightrun_team", "brightrun_request", "brightrun_job"
-# A card pays at once; what pays later (a bank debit) is told by the second.
-_PAID = {"checkout.session.completed", "checkout.session.async_payment_succeeded"}
-_REFUNDED = "charge.refunded"
-
-
-class _Object(BaseModel):
-    """The few fields of a Checkout session or a charge that are looked at."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    payment_intent: str | None = None
-    metadata: dict[str, str] | None = None
-    currency: str | None = None
-    payment_status: str | None = None
-    amount_total: int | None = None
-    amount_refunded: int | None = None
+_JOB = "brightrun_job"
 
 
 class StripePayments:
@@ -98,7 +83,7 @@ class StripePayments:
             Unavailable: it does not answer.
         """
         # Read back from the payment's events; Stripe copies the payment's own to its charges, which tell of refunds.
-        marks = {_TEAM: top_up.team_id, _REQUEST: top_up.request_key}
+        marks = {TEAM: top_up.team_id, REQUEST: top_up.request_key}
         with _told():
             session = self._client.v1.checkout.sessions.create(
                 {
@@ -133,28 +118,11 @@ class StripePayments:
         """
         try:
             event = self._client.construct_event(body, signature, self._webhook_secret)
-            said = _Object.model_validate(event.data.object.to_dict())
+            return told(event, test_mode=self._test_mode)
         except stripe.SignatureVerificationError as error:
             raise InvalidInput("The webhook's signature is wrong or too old.") from error
         except (ValueError, KeyError, AttributeError, ValidationError) as error:
             raise InvalidInput("The webhook is no event of Stripe's.") from error
-        other = PaymentEvent(id=event.id, kind=event.type, news=PaymentNews.OTHER, test_mode=not event.livemode)
-        if event.livemode == self._test_mode:
-            log.warning("event %s is of Stripe's other mode and changes nothing", event.id)
-            return other
-        news, cents = _news(event.type, said)
-        marks = said.metadata or {}
-        if cents is None or not said.payment_intent or not {_TEAM, _REQUEST} <= marks.keys():
-            return other
-        return other.model_copy(
-            update={
-                "news": news,
-                "payment_id": said.payment_intent,
-                "team_id": marks[_TEAM],
-                "request_key": marks[_REQUEST],
-                "cents": cents,
-            }
-        )
 
     def check_customer(self, customer_id: str) -> None:
         """Make sure that Stripe knows a customer by this id.
@@ -198,7 +166,7 @@ class StripePayments:
                     "auto_advance": False,
                     # Nothing but what was reviewed.
                     "pending_invoice_items_behavior": "exclude",
-                    "metadata": {_TEAM: invoice.team_id, "brightrun_invoice": str(invoice.id)},
+                    "metadata": {TEAM: invoice.team_id, "brightrun_invoice": str(invoice.id)},
                 },
                 {"idempotency_key": f"invoice:{invoice.id}:{customer_id}"},
             )
@@ -261,16 +229,6 @@ def _invoice(found: stripe.Invoice, jobs: frozenset[str]) -> StripeInvoice:
         number=found.number or "",
         hosted_url=found.hosted_invoice_url or "",
     )
-
-
-def _news(kind: str, said: _Object) -> tuple[PaymentNews, int | None]:
-    if said.currency != CURRENCY:
-        return PaymentNews.OTHER, None
-    if kind in _PAID and said.payment_status == "paid":
-        return PaymentNews.PAID, said.amount_total
-    if kind == _REFUNDED:
-        return PaymentNews.REFUNDED, said.amount_refunded
-    return PaymentNews.OTHER, None
 
 
 @contextmanager

@@ -11,13 +11,18 @@ from pydantic import BaseModel, ConfigDict
 
 
 class EntryKind(StrEnum):
-    """Kinds of ledger entry. `release` undoes a reservation, `refund` a top-up; both are negative."""
+    """Kinds of ledger entry. `release` undoes a reservation, `refund` a top-up; both are negative.
+
+    `dispute` is what a bank took back of a top-up, negative, and `reinstate` what it gave back of that.
+    """
 
     RESERVE = "reserve"
     RELEASE = "release"
     SETTLE = "settle"
     TOP_UP = "top_up"
     REFUND = "refund"
+    DISPUTE = "dispute"
+    REINSTATE = "reinstate"
     ADJUST = "adjust"
 
 

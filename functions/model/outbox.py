@@ -36,6 +36,10 @@ class Notice(StrEnum):
     BUDGET_MONTH = "budget_month"
     TOPPED_UP = "topped_up"
     REFUNDED = "refunded"
+    DISPUTE_ASKED = "dispute_asked"
+    DISPUTE_TAKEN = "dispute_taken"
+    DISPUTE_RETURNED = "dispute_returned"
+    DISPUTE_LOST = "dispute_lost"
 
 
 class OutboxMessage(BaseModel):

@@ -10,7 +10,7 @@ from uuid import UUID
 from functions.model.budget import DayForecast, JobCost, LimitChange
 from functions.model.invoices import BillableRun, Client, Invoice, InvoiceLine, StripeInvoice
 from functions.model.money import BudgetRules, EntryKind, JobBooked
-from functions.model.payments import CheckoutPage, PaymentEvent, PaymentRecord, TopUp
+from functions.model.payments import Booked, CheckoutPage, Dispute, PaymentEvent, PaymentRecord, TopUp
 
 
 class Ledger(Protocol):
@@ -53,7 +53,10 @@ class Ledger(Protocol):
         ...
 
     def top_ups(self, team_id: str) -> list[tuple[date, int]]:
-        """What was paid in beforehand, by day, the oldest first. A refund takes back from the day of its top-up."""
+        """What was paid in beforehand, by day, the oldest first.
+
+        What is refunded or disputed is taken back from the day of its top-up.
+        """
         ...
 
     def months(self, team_id: str, since: datetime) -> list[tuple[date, int]]:
@@ -76,8 +79,8 @@ class Ledger(Protocol):
         """The forecasts from one day on and before another, the oldest first."""
         ...
 
-    def booked_of(self, payment_id: str) -> tuple[int, int]:
-        """(credited, taken back again) of one payment, in cents, both positive."""
+    def booked_of(self, payment_id: str) -> Booked:
+        """What was booked of one payment."""
         ...
 
     def booked_for(self, job_id: UUID) -> JobBooked:
@@ -100,7 +103,7 @@ class Ledger(Protocol):
 
 
 class TopUps(Protocol):
-    """`top_ups`, `stripe_payments` and `stripe_events`."""
+    """`top_ups`, `stripe_payments`, `stripe_disputes` and `stripe_events`."""
 
     def begin(self, top_up: TopUp) -> TopUp:
         """Keep a wish to pay in; returns what is kept under its key, which may have been there before."""
@@ -119,11 +122,22 @@ class TopUps(Protocol):
         ...
 
     def lock_payment(self, event: PaymentEvent) -> PaymentRecord:
-        """What is known of the event's payment, its row locked until the transaction ends."""
+        """What is known of the event's payment, its row locked until the transaction ends.
+
+        An event that says whose it is fills that in.
+        """
         ...
 
     def set_payment(self, payment_id: str, *, paid_cents: int | None, refunded_cents: int) -> None:
         """Write down what is known now."""
+        ...
+
+    def disputes(self, payment_id: str) -> list[Dispute]:
+        """What is known of the payment's disputes, the first heard of first."""
+        ...
+
+    def save_dispute(self, payment_id: str, dispute: Dispute, at: datetime) -> None:
+        """Write down what is known of a dispute now; the payment's row is locked by the caller."""
         ...
 
 

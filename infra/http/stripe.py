@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from functions.errors import BrightRunError, InvalidInput
-from functions.payments import hear
+from functions.payment_news import hear
 from functions.ports import Clock, Database, Payments
 from infra.http.body import limited_body
 from infra.stripe_paths import CANCELLED_PATH, PAID_PATH, WEBHOOK_PATH

@@ -9,6 +9,7 @@ from psycopg.types.json import Jsonb
 
 from functions.model.budget import DayForecast, JobCost, LimitChange
 from functions.model.money import BudgetRules, EntryKind, JobBooked
+from functions.model.payments import Booked
 from infra.postgres.rows import Table
 
 # Days and months are told in UTC, whatever the session's zone is.
@@ -98,12 +99,15 @@ class LedgerTable(Table):
         return (int(row["spent"]), int(row["reserved"])) if row else (0, 0)
 
     def top_ups(self, team_id: str) -> list[tuple[date, int]]:
-        """What was paid in beforehand, by day, the oldest first. A refund takes back from the day of its top-up."""
+        """What was paid in beforehand, by day, the oldest first.
+
+        What is refunded or disputed is taken back from the day of its top-up.
+        """
         rows = self._all(
             "select (at at time zone 'UTC')::date as day, sum(cents)::bigint as cents from"
             " (select l.cents, coalesce(t.at, l.at) as at from ledger l"
-            "   left join ledger t on l.kind = 'refund' and t.kind = 'top_up' and t.payment_id = l.payment_id"
-            "   where l.team_id = %s and l.kind in ('top_up', 'refund')) as paid"
+            "   left join ledger t on l.kind <> 'top_up' and t.kind = 'top_up' and t.payment_id = l.payment_id"
+            "   where l.team_id = %s and l.kind in ('top_up', 'refund', 'dispute', 'reinstate')) as paid"
             " group by 1 order by 1",
             team_id,
         )
@@ -149,15 +153,16 @@ class LedgerTable(Table):
         )
         return [JobCost.model_validate(row) for row in rows]
 
-    def booked_of(self, payment_id: str) -> tuple[int, int]:
-        """(credited, taken back again) of one payment, in cents, both positive."""
+    def booked_of(self, payment_id: str) -> Booked:
+        """What was booked of one payment."""
         row = self._one(
-            "select coalesce(sum(cents) filter (where kind = 'top_up'), 0)::bigint as credited,"
-            " coalesce(-sum(cents) filter (where kind = 'refund'), 0)::bigint as refunded"
+            "select coalesce(sum(cents) filter (where kind = 'top_up'), 0)::bigint as credited_cents,"
+            " coalesce(-sum(cents) filter (where kind = 'refund'), 0)::bigint as refunded_cents,"
+            " coalesce(-sum(cents) filter (where kind in ('dispute', 'reinstate')), 0)::bigint as disputed_cents"
             " from ledger where payment_id = %s",
             payment_id,
         )
-        return (int(row["credited"]), int(row["refunded"])) if row else (0, 0)
+        return Booked.model_validate(row)
 
     def booked_for(self, job_id: UUID) -> JobBooked:
         """What stands in the ledger for a job."""

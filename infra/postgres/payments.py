@@ -1,10 +1,10 @@
-"""`top_ups`, `stripe_payments` and `stripe_events`."""
+"""`top_ups`, `stripe_payments`, `stripe_disputes` and `stripe_events`."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from functions.model.payments import CheckoutPage, PaymentEvent, PaymentRecord, TopUp
+from functions.model.payments import CheckoutPage, Dispute, PaymentEvent, PaymentRecord, TopUp
 from infra.postgres.rows import Table
 
 
@@ -53,13 +53,18 @@ class TopUpsTable(Table):
         return done.rowcount == 1
 
     def lock_payment(self, event: PaymentEvent) -> PaymentRecord:
-        """What is known of the event's payment, its row locked until the transaction ends."""
+        """What is known of the event's payment, its row locked until the transaction ends.
+
+        An event that says whose it is fills that in.
+        """
         self._run(
             "insert into stripe_payments (payment_id, team_id, request_key, test_mode) values (%s, %s, %s, %s)"
-            " on conflict (payment_id) do nothing",
+            " on conflict (payment_id) do update set"
+            " team_id = coalesce(stripe_payments.team_id, excluded.team_id),"
+            " request_key = coalesce(stripe_payments.request_key, excluded.request_key)",
             event.payment_id,
-            event.team_id,
-            event.request_key,
+            event.team_id or None,
+            event.request_key or None,
             event.test_mode,
         )
         row = self._one("select * from stripe_payments where payment_id = %s for update", event.payment_id)
@@ -72,4 +77,33 @@ class TopUpsTable(Table):
             paid_cents,
             refunded_cents,
             payment_id,
+        )
+
+    def disputes(self, payment_id: str) -> list[Dispute]:
+        """What is known of the payment's disputes, the first heard of first."""
+        rows = self._all(
+            "select * from stripe_disputes where payment_id = %s order by heard_at, dispute_id", payment_id
+        )
+        return [Dispute.model_validate(row) for row in rows]
+
+    def save_dispute(self, payment_id: str, dispute: Dispute, at: datetime) -> None:
+        """Write down what is known of a dispute now; the payment's row is locked by the caller."""
+        self._run(
+            "insert into stripe_disputes (dispute_id, payment_id, cents, withdrawn_cents, reinstated_cents, reason,"
+            " due_by, inquiry, lost, told, heard_at) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+            " on conflict (dispute_id) do update set cents = excluded.cents,"
+            " withdrawn_cents = excluded.withdrawn_cents, reinstated_cents = excluded.reinstated_cents,"
+            " reason = excluded.reason, due_by = excluded.due_by, inquiry = excluded.inquiry,"
+            " lost = excluded.lost, told = excluded.told",
+            dispute.dispute_id,
+            payment_id,
+            dispute.cents,
+            dispute.withdrawn_cents,
+            dispute.reinstated_cents,
+            dispute.reason,
+            dispute.due_by,
+            dispute.inquiry,
+            dispute.lost,
+            dispute.told.value,
+            at,
         )

@@ -6,7 +6,6 @@ key that was used before means. People's side of Stripe (paying, refunding) is i
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 import time
@@ -21,30 +20,22 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from tests.stripe.fake_invoices import FakeInvoicing, Json, Refused, needs, page_of, whole
+
 KEY = "sk_test_fake"
 WEBHOOK_SECRET = "whsec_fake"
-Json = dict[str, Any]
-
-
-class Refused(Exception):
-    """An error as Stripe words it."""
-
-    def __init__(self, status: int, message: str, *, kind: str = "invalid_request_error", **more: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = {"error": {"type": kind, "message": message, **more}}
 
 
 @dataclass
-class FakeStripe:
+class FakeStripe(FakeInvoicing):
     """An account in test mode. `calls` are the POSTs that changed something, with their idempotency keys."""
 
     key: str = KEY
     livemode: bool = False
     sessions: dict[str, Json] = field(default_factory=dict)
     charges: dict[str, Json] = field(default_factory=dict)
-    customers: dict[str, Json] = field(default_factory=dict)
-    invoices: dict[str, Json] = field(default_factory=dict)
+    disputes: dict[str, Json] = field(default_factory=dict)
+    webhooks: list[Json] = field(default_factory=list)
     calls: list[tuple[str, str]] = field(default_factory=list)
     # How many of the next answers get lost although the work was done, and how many calls are not done at all.
     lose_answers: int = 0
@@ -53,7 +44,6 @@ class FakeStripe:
     before: Callable[[str], None] = lambda _: None
     after: Callable[[str], None] = lambda _: None
     _answered: dict[str, tuple[str, int, Json]] = field(default_factory=dict)
-    _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def app(self) -> Starlette:
         """The endpoints."""
@@ -63,8 +53,14 @@ class FakeStripe:
                 Route("/v1/checkout/sessions", self._post(self._open_session), methods=["POST"]),
                 Route("/v1/customers", self._post(self._add_customer), methods=["POST"]),
                 Route("/v1/customers/{id}", self._get(self._customer)),
+                Route("/v1/webhook_endpoints", self._get(lambda request: page_of(request, self.webhooks))),
+                Route("/v1/invoices", self._get(self._list)),
                 Route("/v1/invoices", self._post(self._draft), methods=["POST"]),
+                Route("/v1/invoiceitems", self._get(self._items)),
                 Route("/v1/invoiceitems", self._post(self._add_item), methods=["POST"]),
+                Route("/v1/invoiceitems/{id}", self._post(self._delete_item), methods=["DELETE"]),
+                Route("/v1/invoices/{id}", self._post(self._delete), methods=["DELETE"]),
+                Route("/v1/invoices/{id}/void", self._post(self._void), methods=["POST"]),
                 Route("/v1/invoices/{id}", self._get(self._invoice)),
                 Route("/v1/invoices/{id}/lines", self._get(self._lines)),
                 Route("/v1/invoices/{id}/finalize", self._post(self._finalize), methods=["POST"]),
@@ -105,8 +101,60 @@ class FakeStripe:
         """The owner gives money back; the event that follows."""
         charge = self.charges[payment]
         assert 0 < cents <= charge["amount"] - charge["amount_refunded"], "Stripe refunds no more than was paid"
+        against = [d for d in self.disputes.values() if d["payment_intent"] == payment]
+        assert all(d["is_charge_refundable"] for d in against), "what a bank has taken is not refunded besides"
         charge["amount_refunded"] += cents
         return self.event("charge.refunded", charge)
+
+    def dispute(self, payment: str, cents: int, *, inquiry: bool = False) -> list[Json]:
+        """The cardholder goes to their bank, which asks (an inquiry) or takes the money at once."""
+        charge = self.charges[payment]
+        dispute: Json = {
+            "id": self._id("dp"),
+            "object": "dispute",
+            "charge": charge["id"],
+            "payment_intent": payment,
+            "amount": cents,
+            "currency": charge["currency"],
+            "reason": "fraudulent",
+            "status": "warning_needs_response" if inquiry else "needs_response",
+            "balance_transactions": [],
+            "evidence_details": {"due_by": int(time.time()) + 14 * 86_400, "has_evidence": False},
+            "is_charge_refundable": inquiry,
+            # Its own: what is noted at the payment does not come with it.
+            "metadata": {},
+            "livemode": self.livemode,
+        }
+        self.disputes[dispute["id"]] = dispute
+        if inquiry:
+            return [self.event("charge.dispute.created", dispute)]
+        self._move(dispute, -cents)
+        return [self.event(f"charge.dispute.{kind}", dispute) for kind in ("created", "funds_withdrawn")]
+
+    def escalate(self, dispute_id: str) -> Json:
+        """The bank was not satisfied and takes the money."""
+        dispute = self.disputes[dispute_id]
+        assert dispute["status"] == "warning_needs_response", "only an inquiry becomes a chargeback"
+        dispute |= {"status": "needs_response", "is_charge_refundable": False}
+        self._move(dispute, -dispute["amount"])
+        return self.event("charge.dispute.funds_withdrawn", dispute)
+
+    def decide(self, dispute_id: str, *, won: int | None) -> list[Json]:
+        """The bank decides: it gives so many cents back, none (None: lost), or closes its inquiry."""
+        dispute = self.disputes[dispute_id]
+        inquiry = dispute["status"].startswith("warning")
+        events = []
+        if won is not None and not inquiry:
+            self._move(dispute, won)
+            dispute["is_charge_refundable"] = True
+        dispute["status"] = "warning_closed" if inquiry else "lost" if won is None else "won"
+        if won is not None and not inquiry:
+            events.append(self.event("charge.dispute.funds_reinstated", dispute))
+        return [*events, self.event("charge.dispute.closed", dispute)]
+
+    def _move(self, dispute: Json, cents: int) -> None:
+        moved = {"id": self._id("txn"), "object": "balance_transaction", "amount": cents, "fee": 1500 * (cents < 0)}
+        dispute["balance_transactions"].append({**moved, "currency": dispute["currency"]})
 
     def event(self, kind: str, thing: Json) -> Json:
         """An event about a thing as it stands now."""
@@ -125,16 +173,13 @@ class FakeStripe:
         """A day passes: Stripe keeps idempotency keys no longer."""
         self._answered.clear()
 
-    def _id(self, prefix: str) -> str:
-        return f"{prefix}_{next(self._numbers):06d}"
-
     # The API.
 
     def _open_session(self, _: Request, given: Json) -> Json:
-        _needs(given, "mode", "line_items", "success_url")
+        needs(given, "mode", "line_items", "success_url")
         cents = 0
         for line in given["line_items"].values():
-            amount = _whole(line["price_data"]["unit_amount"], "line_items[0][price_data][unit_amount]")
+            amount = whole(line["price_data"]["unit_amount"], "line_items[0][price_data][unit_amount]")
             cents += amount * int(line["quantity"])
         if cents < 50:
             raise Refused(400, "The Checkout Session's total amount due must add up to at least $0.50 usd")
@@ -156,100 +201,6 @@ class FakeStripe:
         self.sessions[session_id] = session
         return session
 
-    def _add_customer(self, _: Request, given: Json) -> Json:
-        if "@" not in given.get("email", "@"):
-            raise Refused(400, f"Invalid email address: {given['email']}", param="email", code="email_invalid")
-        customer: Json = {
-            "id": self._id("cus"),
-            "object": "customer",
-            "name": given.get("name"),
-            "email": given.get("email"),
-        }
-        self.customers[customer["id"]] = customer
-        return customer
-
-    def _customer(self, request: Request) -> Json:
-        return self._known_customer(request.path_params["id"])
-
-    def _known_customer(self, customer_id: str, param: str = "id") -> Json:
-        if customer_id not in self.customers:
-            raise Refused(404, f"No such customer: '{customer_id}'", param=param, code="resource_missing")
-        return self.customers[customer_id]
-
-    def _draft(self, _: Request, given: Json) -> Json:
-        _needs(given, "customer")
-        customer = self._known_customer(given["customer"], "customer")
-        if customer.get("deleted"):
-            raise Refused(404, f"No such customer: '{customer['id']}'", param="customer", code="resource_missing")
-        if given.get("collection_method") == "send_invoice" and "days_until_due" not in given:
-            raise Refused(400, "You must pass a due date or days until due with collection_method=send_invoice")
-        invoice = {
-            "id": self._id("in"),
-            "object": "invoice",
-            "customer": given["customer"],
-            "status": "draft",
-            "number": None,
-            "hosted_invoice_url": None,
-            "total": 0,
-            "metadata": given.get("metadata", {}),
-            "subtotal": 0,
-            "lines": [],
-        }
-        self.invoices[invoice["id"]] = invoice
-        return _shown(invoice)
-
-    def _add_item(self, _: Request, given: Json) -> Json:
-        _needs(given, "customer")
-        self._known_customer(given["customer"], "customer")
-        amount = _whole(given["amount"], "amount")
-        invoice = self._known_invoice(given["invoice"])
-        if invoice["customer"] != given["customer"]:
-            raise Refused(400, f"The invoice {invoice['id']} does not belong to the customer {given['customer']}.")
-        if invoice["status"] != "draft":
-            raise Refused(400, "The invoice is no longer editable.", code="invoice_not_editable")
-        item = {
-            "id": self._id("ii"),
-            "object": "line_item",
-            "amount": amount,
-            "currency": given["currency"],
-            "description": given.get("description"),
-            "metadata": given.get("metadata", {}),
-        }
-        invoice["lines"].append(item)
-        invoice["subtotal"] += amount
-        invoice["total"] += amount
-        return item | {"object": "invoiceitem"}
-
-    def _known_invoice(self, invoice_id: str) -> Json:
-        if invoice_id not in self.invoices:
-            raise Refused(404, f"No such invoice: '{invoice_id}'", param="invoice", code="resource_missing")
-        return self.invoices[invoice_id]
-
-    def _invoice(self, request: Request) -> Json:
-        return _shown(self._known_invoice(request.path_params["id"]))
-
-    def _lines(self, request: Request) -> Json:
-        """In pages, as Stripe has it."""
-        every = self._known_invoice(request.path_params["id"])["lines"]
-        limit = int(request.query_params.get("limit", 10))
-        after = request.query_params.get("starting_after")
-        first = 1 + [line["id"] for line in every].index(after) if after else 0
-        page = every[first : first + limit]
-        more = len(every) > first + limit
-        return {"object": "list", "data": page, "has_more": more, "url": request.url.path}
-
-    def _finalize(self, request: Request, _: Json) -> Json:
-        invoice = self._known_invoice(request.path_params["id"])
-        if invoice["status"] != "draft":
-            raise Refused(400, "This invoice is already finalized, you can't re-finalize a non-draft invoice.")
-        number = f"BR-{len([i for i in self.invoices.values() if i['number']]) + 1:04d}"
-        invoice |= {
-            "status": "open",
-            "number": number,
-            "hosted_invoice_url": f"https://invoice.stripe.com/i/{invoice['id']}",
-        }
-        return _shown(invoice)
-
     # What all calls have in common.
 
     def _get(self, action: Callable[[Request], Json]) -> Callable[[Request], Any]:
@@ -263,10 +214,12 @@ class FakeStripe:
             body = (await request.body()).decode()
             key = request.headers.get("idempotency-key", "")
             asked = f"{request.url.path}?{body}"
+            if request.method == "DELETE":
+                asked = f"DELETE {asked}"
 
             def once() -> Json:
                 self.before(asked)
-                if key in self._answered:
+                if key and key in self._answered:
                     self.after(asked)
                     before, status, content = self._answered[key]
                     if before != asked:
@@ -277,7 +230,8 @@ class FakeStripe:
                     return content
                 made = json.loads(json.dumps(action(request, _nested(body))))
                 self.calls.append((request.url.path, key))
-                self._answered[key] = (asked, 200, made)
+                if key:
+                    self._answered[key] = (asked, 200, made)
                 self.after(asked)
                 return dict(made)
 
@@ -308,26 +262,6 @@ def signed(event: Json, *, secret: str = WEBHOOK_SECRET, at: float | None = None
     stamp = int(time.time() if at is None else at)
     header = stripe.WebhookSignature.generate_signature_header(body, secret, stamp)
     return body.encode(), {"stripe-signature": header, "content-type": "application/json"}
-
-
-def _shown(invoice: Json) -> Json:
-    """An invoice as Stripe answers with it: its first ten lines."""
-    lines = invoice["lines"]
-    url = f"/v1/invoices/{invoice['id']}/lines"
-    return {**invoice, "lines": {"object": "list", "data": lines[:10], "has_more": len(lines) > 10, "url": url}}
-
-
-def _needs(given: Json, *names: str) -> None:
-    for name in names:
-        if name not in given:
-            raise Refused(400, f"Missing required param: {name}.", param=name, code="parameter_missing")
-
-
-def _whole(text: str, param: str) -> int:
-    """A number of cents. Stripe takes negative invoice items, as credits; here nothing is ever credited so."""
-    if not re.fullmatch(r"\d+", text):
-        raise Refused(400, "Invalid non-negative integer", param=param, code="parameter_invalid_integer")
-    return int(text)
 
 
 def _nested(body: str) -> Json:

@@ -22,7 +22,8 @@ from functions.errors import Conflict, InvalidInput, NotAllowed, OverBudget, Una
 from functions.model.money import BudgetStatus
 from functions.model.payments import Heard, TopUp
 from functions.model.people import Person, Role
-from functions.payments import dollars_typed, hear, start_top_up
+from functions.payment_news import hear
+from functions.payments import dollars_typed, start_top_up
 from infra.http.app import create_http_app
 from infra.http.stripe import StripeRoutes
 from infra.local_files import LocalFiles
