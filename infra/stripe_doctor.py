@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from functions.errors import BrightRunError
+from typing import TYPE_CHECKING
+
+from functions.errors import BrightRunError, Unavailable
 from infra.postgres.inspection import Verdict
 from infra.settings import Settings
 from infra.stripe_paths import WEBHOOK_PATH
 from infra.wiring import build_payments
+
+if TYPE_CHECKING:
+    from infra.stripe_payments import StripePayments
 
 
 def examine_stripe(settings: Settings) -> Verdict:
@@ -22,4 +27,19 @@ def examine_stripe(settings: Settings) -> Verdict:
     if not payments.hears:
         detail = f"{account}, {mode}. BRIGHTRUN_STRIPE_WEBHOOK_SECRET is missing: invoices work, top-ups do not"
         return Verdict("broken", detail, broken=True)
-    return Verdict("ok", f"{account}, {mode}; Stripe must reach {settings.service_url}{WEBHOOK_PATH}")
+    return _webhook(payments, settings.service_url + WEBHOOK_PATH, f"{account}, {mode}")
+
+
+def _webhook(payments: StripePayments, url: str, found: str) -> Verdict:
+    """Whether Stripe sends to the webhook what is booked from it."""
+    try:
+        missing = payments.unheard_events(url)
+    except Unavailable:
+        # A restricted key need not see webhooks.
+        return Verdict("ok", f"{found}; Stripe must reach {url} (this key may not see whether it knows it)")
+    if missing is None:
+        return Verdict("ok", f"{found}; Stripe knows no webhook to {url}: payments are heard of only if one forwards")
+    if missing:
+        detail = f"{found}. The webhook to {url} does not send {', '.join(missing)}: add them in Stripe's dashboard"
+        return Verdict("broken", detail, broken=True)
+    return Verdict("ok", f"{found}; the webhook to {url} sends all that is needed")

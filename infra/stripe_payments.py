@@ -17,7 +17,7 @@ from functions.errors import BrightRunError, InvalidInput, Unavailable
 from functions.model.invoices import Invoice, InvoiceLine, StripeInvoice
 from functions.model.money import dollars
 from functions.model.payments import CURRENCY, CheckoutPage, PaymentEvent, TopUp
-from infra.stripe_events import REQUEST, TEAM, told
+from infra.stripe_events import EVENTS, REQUEST, TEAM, told
 from infra.stripe_paths import CANCELLED_PATH, PAID_PATH
 
 log = logging.getLogger(__name__)
@@ -74,6 +74,21 @@ class StripePayments:
         with _told():
             account = self._client.v1.accounts.retrieve_current()
         return account.email or account.id
+
+    def unheard_events(self, url: str) -> tuple[str, ...] | None:
+        """Which events the webhook to this address does not send; None where there is none. For `brightrun doctor`.
+
+        A webhook that was switched off sends none of them.
+
+        Raises:
+            Unavailable: Stripe does not answer, or the key may not look.
+        """
+        with _told():
+            found = [hook for hook in self._client.v1.webhook_endpoints.list().auto_paging_iter() if hook.url == url]
+        if not found:
+            return None
+        sent = {event for hook in found if hook.status == "enabled" for event in hook.enabled_events}
+        return () if "*" in sent else tuple(event for event in EVENTS if event not in sent)
 
     def checkout(self, top_up: TopUp) -> CheckoutPage:
         """A page on which the top-up is paid.
