@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from blocks.payments import test_note
 from blocks.text import (
@@ -16,6 +17,7 @@ from blocks.text import (
     context,
     divider,
     header,
+    mention,
     modal,
     plain,
     safe,
@@ -28,7 +30,9 @@ from functions.model.invoices import (
     ClientAccount,
     ClientForm,
     Invoice,
+    InvoiceLine,
     InvoiceReview,
+    InvoiceStatus,
     InvoicesView,
     Terms,
     UnknownClient,
@@ -39,6 +43,8 @@ ACTION_REVIEW = "invoice_review"
 ACTION_FINISH = "invoice_finish"
 ACTION_CLIENT = "invoice_client"
 ACTION_LINK = "invoice_link"
+ACTION_DISCARD = "invoice_discard"
+ACTION_VOID = "invoice_void"
 LIST_CALLBACK = "invoice_list"
 REVIEW_CALLBACK = "invoice_review_form"
 CLIENT_CALLBACK = "invoice_client_form"
@@ -69,7 +75,9 @@ def invoices_list(view: InvoicesView) -> View:
         blocks.append(context(f"{count(view.practice_runs, 'run')} on practice money: never invoiced."))
     blocks += [actions(button("New client…", ACTION_CLIENT, value="-"))]
     if view.recent:
-        blocks += [divider(), header("Invoiced last"), *(_recent(invoice) for invoice in view.recent)]
+        blocks += [divider(), header("Invoiced last")]
+        for invoice in view.recent:
+            blocks += _recent(invoice)
     return modal(TITLE, blocks, callback_id=LIST_CALLBACK)
 
 
@@ -78,9 +86,9 @@ def _account(account: ClientAccount) -> list[Block]:
     name = f"{bold(client.name, 80)}  ·  {terms_words(client.terms)}"
     change = button("Terms…", ACTION_CLIENT, value=client.name)
     if account.begun is not None:
-        text = f"{name}\n⚠ An invoice of {dollars(account.begun.cents)} was begun and is not finished."
-        finish = button("Finish", ACTION_FINISH, value=str(account.begun.id), style="primary")
-        return [section(text), actions(finish | {"confirm": _confirm_finish()}, change)]
+        text = f"{name}\n{_begun_words(account.begun)}"
+        look = button("Review…", ACTION_REVIEW, value=str(client.id))
+        return [section(text), actions(*begun_buttons(account.begun), look, change)]
     if not account.lines:
         return [section(f"{name}\nNothing to invoice."), actions(change)]
     runs = count(len(account.lines) + account.more, "run")
@@ -95,9 +103,32 @@ def _unknown(unknown: UnknownClient) -> list[Block]:
     return [section(text, accessory=button("Set up…", ACTION_CLIENT, value=clip(unknown.name, 80)))]
 
 
-def _recent(invoice: Invoice) -> Block:
-    text = f"{safe(invoice.number or '', 60)}  ·  {bold(invoice.client_name, 80)}  ·  {dollars(invoice.cents)}"
-    return section(f"{text}\n{when(invoice.created_at)}", accessory=_link("Open", invoice))
+def _begun_words(begun: Invoice) -> str:
+    amount = dollars(begun.cents)
+    if begun.status is InvoiceStatus.DISCARDING:
+        return f"⚠ Discarding an invoice of {amount} was not finished. Press it again; nothing is sent."
+    return f"⚠ An invoice of {amount} was begun and is not finished."
+
+
+def begun_buttons(begun: Invoice) -> list[Block]:
+    """What may become of an invoice that was begun."""
+    value = str(begun.id)
+    discard = button("Discard this invoice…", ACTION_DISCARD, value=value, style="danger")
+    discard |= {"confirm": _confirm_discard()}
+    if begun.status is InvoiceStatus.DISCARDING:
+        return [discard]
+    return [button("Finish", ACTION_FINISH, value=value, style="primary") | {"confirm": _confirm_finish()}, discard]
+
+
+def _recent(invoice: Invoice) -> list[Block]:
+    number, amount = safe(invoice.number or "", 60), dollars(invoice.cents)
+    text = f"{number}  ·  {bold(invoice.client_name, 80)}  ·  {amount}\n{when(invoice.created_at)}"
+    if invoice.status is InvoiceStatus.VOIDED:
+        why = f"Voided by {mention(invoice.ended_by)}: “{safe(invoice.end_reason, 300)}”"
+        return [section(f"{text}\n✗ {why}", accessory=_link("Open", invoice))]
+    if invoice.status is InvoiceStatus.VOIDING:
+        text += "\n⚠ Voiding it was not finished. Press “Void…” again."
+    return [section(text), actions(_link("Open", invoice), button("Void…", ACTION_VOID, value=str(invoice.id)))]
 
 
 def _link(text: str, invoice: Invoice) -> Block:
@@ -116,20 +147,20 @@ def _percent(terms: Terms) -> str:
 
 
 def review_view(review: InvoiceReview) -> View:
-    """Every line, the sum, and the button that makes it real."""
+    """Every line, the sum, and the button that makes it real; what was begun comes before what is new."""
     account = review.account
-    lines = [
-        f"• {safe(line.description, 150)}\n   cost {dollars(line.cost_cents)} → *{dollars(line.cents)}*"
-        for line in account.lines
-    ]
+    if account.begun is not None:
+        return _begun_view(review, account.begun)
+    about = section(f"{bold(account.client.name, 80)}  ·  {terms_words(account.client.terms)}")
+    if not account.lines:
+        blocks = [about, section("Nothing to invoice."), *test_note(review.test_mode)]
+        return modal(REVIEW_TITLE, blocks, callback_id=REVIEW_CALLBACK)
     blocks = [
-        section(f"{bold(account.client.name, 80)}  ·  {terms_words(account.client.terms)}"),
-        *_paragraphs(lines),
-        divider(),
-        section(f"*{dollars(account.cents)}* for {count(len(account.lines), 'run')}"),
+        about,
+        *_line_blocks(account.lines, account.cents),
         context(
-            "Stripe makes the invoice, due in 30 days. It cannot be changed afterwards. "
-            "The client sees the runs and their prices, not your cost."
+            "Stripe makes the invoice, due in 30 days. It cannot be changed afterwards, only voided while it is "
+            "unpaid. The client sees the runs and their prices, not your cost."
         ),
         *test_note(review.test_mode),
     ]
@@ -138,6 +169,25 @@ def review_view(review: InvoiceReview) -> View:
     metadata = json.dumps({"client": str(account.client.id), "digest": review.digest})
     submit = f"Finalise {dollars(account.cents)}"
     return modal(REVIEW_TITLE, blocks, callback_id=REVIEW_CALLBACK, submit=submit, metadata=metadata)
+
+
+def _begun_view(review: InvoiceReview, begun: Invoice) -> View:
+    blocks = [
+        section(f"{bold(review.account.client.name, 80)}\n{_begun_words(begun)}"),
+        *_line_blocks(review.begun_lines, begun.cents),
+        context("Finish it as it stands, or discard it: then its runs can be invoiced again."),
+        actions(*begun_buttons(begun)),
+        *test_note(review.test_mode),
+    ]
+    return modal(REVIEW_TITLE, blocks, callback_id=REVIEW_CALLBACK)
+
+
+def _line_blocks(lines: Sequence[InvoiceLine], cents: int) -> list[Block]:
+    said = [
+        f"• {safe(line.description, 150)}\n   cost {dollars(line.cost_cents)} → *{dollars(line.cents)}*"
+        for line in lines
+    ]
+    return [*_paragraphs(said), divider(), section(f"*{dollars(cents)}* for {count(len(lines), 'run')}")]
 
 
 def _paragraphs(lines: list[str]) -> list[Block]:
@@ -194,4 +244,17 @@ def _confirm_finish() -> Block:
         "text": plain("It is finalised at Stripe as it was reviewed. Nothing is invoiced twice.", 300),
         "confirm": plain("Finish", 30),
         "deny": plain("Not now", 30),
+    }
+
+
+def _confirm_discard() -> Block:
+    """Slack's own question before a draft is deleted."""
+    return {
+        "title": plain("Discard this invoice?", 100),
+        "text": plain(
+            "The draft is deleted at Stripe. The client never sees it, and its runs can be invoiced again.", 300
+        ),
+        "confirm": plain("Discard", 30),
+        "deny": plain("Keep it", 30),
+        "style": "danger",
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from blocks.failure import best_fix
-from blocks.payments import invoiced
+from blocks.payments import invoice_voided, invoiced
 from blocks.run_words import cause_words, checkpoint_words, problem_words, spent, state_name, verdict
 from blocks.spend_words import spend_alert
 from blocks.text import MessageParts, clip, image, mention, safe, section
@@ -157,6 +157,10 @@ def _invoiced(_: CardView, data: Data) -> str:
     return invoiced(data)
 
 
+def _invoice_voided(_: CardView, data: Data) -> str:
+    return invoice_voided(data)
+
+
 def _otherwise(view: CardView, _: Data) -> str:
     return f"{state_name(view.job.state)}, {percent(view.fraction)} done."
 
@@ -184,6 +188,7 @@ _WORDS: dict[Notice, Callable[[CardView, Data], str]] = {
     Notice.PAUSED: _paused,
     Notice.RESUMED: _resumed,
     Notice.INVOICED: _invoiced,
+    Notice.INVOICE_VOIDED: _invoice_voided,
     Notice.WAITING_FOR_GPU: _waiting_for_gpu,
     Notice.GPU_FOUND: _gpu_found,
     Notice.ALERT: _alert,

@@ -16,6 +16,7 @@ from blocks.text import (
     mention,
     modal,
     safe,
+    safe_lines,
     section,
     text_input,
 )
@@ -96,6 +97,14 @@ def invoiced(data: Data) -> str:
     where = f"<{url}|Invoice {number}>" if url.startswith("https://") else f"Invoice {number}"
     test = f"\n⚠ {TEST_MODE}" if data.get("test_mode") else ""
     return f"Invoiced to {bold(str(data.get('client') or ''), 100)}: {_amount(data)}. {where}{test}"
+
+
+def invoice_voided(data: Data) -> str:
+    """Into a run's thread: its invoice does not count any more."""
+    number, why = safe(str(data.get("number") or ""), 60), safe_lines(str(data.get("why") or ""), 400)
+    test = f"\n⚠ {TEST_MODE}" if data.get("test_mode") else ""
+    who = f"{bold(str(data.get('client') or ''), 100)}: voided by {_payer(data)}"
+    return f"Invoice {number} to {who}, nobody has to pay it.\n“{why}”\nThis run can be invoiced again.{test}"
 
 
 def _notice(said: str, data: Data) -> list[Block]:

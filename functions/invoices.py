@@ -12,7 +12,7 @@ from datetime import datetime
 from uuid import UUID
 
 from functions.access import require
-from functions.errors import Conflict, NotFound
+from functions.errors import Conflict, InvalidInput, NotFound
 from functions.model.ids import derived_id
 from functions.model.invoices import (
     BillableRun,
@@ -37,6 +37,8 @@ MOST_LINES = 50
 _RECENT = 5
 # The tier whose rate only exists so that budgets behave as they will later.
 _PRACTICE_TIER = "local"
+# Stripe has finalised it, whatever became of it then.
+_FINALIZED = (InvoiceStatus.FINALIZED, InvoiceStatus.VOIDING, InvoiceStatus.VOIDED)
 
 
 def invoices_view(tx: Transaction, payments: Payments | None, *, person: Person) -> InvoicesView:
@@ -84,7 +86,12 @@ def review_invoice(
         raise NotFound("There is no such client.")
     runs, _ = _billable(tx, person.team_id, mode)
     account = _account(tx, client, runs)
-    return InvoiceReview(account=account, digest=_digest(account), test_mode=mode)
+    return InvoiceReview(
+        account=account,
+        begun_lines=tuple(tx.invoices.lines(account.begun.id)) if account.begun else (),
+        digest=_digest(account),
+        test_mode=mode,
+    )
 
 
 def invoice_client(
@@ -101,13 +108,13 @@ def invoice_client(
         review = review_invoice(tx, payments, person=person, client_id=client_id, lock=True)
         account = review.account
         if account.begun is not None:
-            raise Conflict("An invoice for this client was begun already.", fix="Finish that one first.")
+            raise Conflict("An invoice for this client was begun already.", fix="Finish or discard that one first.")
         if digest != review.digest or not account.lines:
             raise Conflict(
                 "What can be invoiced has changed since you looked; nothing was invoiced.", fix="Review it again."
             )
         invoice = Invoice(
-            # The same runs at the same prices are the same invoice.
+            # The same runs at the same prices are the same invoice, until it is discarded or voided.
             id=derived_id("invoice", str(client_id), digest),
             team_id=person.team_id,
             client_id=client_id,
@@ -119,7 +126,7 @@ def invoice_client(
             created_at=clock(),
         )
         tx.invoices.begin(invoice, account.lines)
-        _audit(tx, person, invoice, "invoice.begun", clock())
+        audit_invoice(tx, person, invoice, "invoice.begun", clock())
     return finish_invoice(db, payments, clock=clock, person=person, invoice_id=invoice.id)
 
 
@@ -130,7 +137,7 @@ def finish_invoice(
 
     Raises:
         NotAllowed, NotFound: as they say.
-        Conflict: Stripe's invoice does not add up to ours: somebody changed it there.
+        Conflict: somebody discards it, or has changed or deleted it at Stripe.
         InvalidInput, Unavailable: Stripe refuses or does not answer.
     """
     require(person, Permission.MANAGE_BUDGET)
@@ -141,33 +148,60 @@ def finish_invoice(
         lines = tx.invoices.lines(invoice_id)
     if invoice is None or client is None or invoice.test_mode != stripe.test_mode:
         raise NotFound("There is no such invoice.")
-    if invoice.status is InvoiceStatus.FINALIZED:
+    if invoice.status in _FINALIZED:
         return invoice
-    final = _to_stripe(db, stripe, invoice, client, lines)
+    if invoice.status is not InvoiceStatus.BEGUN:
+        raise _discarded(invoice)
+    try:
+        final = _to_stripe(db, stripe, invoice, client, lines)
+    except InvalidInput as refused:
+        # What Stripe refuses may be gone, as somebody discards it at this moment.
+        with db.transaction() as tx:
+            now = tx.invoices.get(person.team_id, invoice_id)
+        if now is not None and now.status in (InvoiceStatus.DISCARDING, InvoiceStatus.DISCARDED):
+            raise _discarded(now) from refused
+        raise
     with db.transaction() as tx:
-        if tx.invoices.finish(invoice.id, final, clock()):
-            _audit(tx, person, invoice, "invoice.finalized", clock())
-            _tell(tx, invoice, lines, final, clock())
+        book_final(tx, person, invoice, final, clock())
         return tx.invoices.get(person.team_id, invoice_id) or invoice
+
+
+def book_final(tx: Transaction, person: Person, invoice: Invoice, final: StripeInvoice, now: datetime) -> None:
+    """Stripe has finalised it: keep that and tell every run's thread. A repeat changes nothing."""
+    if tx.invoices.finish(invoice.id, final, now):
+        audit_invoice(tx, person, invoice, "invoice.finalized", now)
+        _tell(tx, invoice, tx.invoices.lines(invoice.id), final, now)
+
+
+def _discarded(invoice: Invoice) -> Conflict:
+    who = f" by <@{invoice.ended_by}>" if invoice.ended_by else ""
+    return Conflict(f"This invoice is discarded{who}; it was not finalised.", fix="Review its runs again.")
 
 
 def _to_stripe(
     db: Database, stripe: Payments, invoice: Invoice, client: Client, lines: Sequence[InvoiceLine]
 ) -> StripeInvoice:
     there = stripe.invoice(invoice.stripe_id) if invoice.stripe_id else None
+    if there is None and invoice.stripe_id:
+        raise _deleted_there()
     # The client may have got another customer at Stripe meanwhile; a draft stays with the one it was made for.
     if there is None or (there.draft and invoice.customer_id != client.customer_id):
         there = stripe.draft_invoice(invoice, client.customer_id)
         with db.transaction() as tx:
-            tx.invoices.set_stripe(invoice.id, stripe_id=there.stripe_id, customer_id=client.customer_id)
+            kept = tx.invoices.set_stripe(invoice.id, stripe_id=there.stripe_id, customer_id=client.customer_id)
+            now = tx.invoices.get(invoice.team_id, invoice.id)
+        if not kept and now is not None and now.status not in _FINALIZED:
+            # It was made while somebody discarded all that there was.
+            stripe.discard_drafts(invoice, customer_ids=(client.customer_id,), jobs=[line.job_id for line in lines])
+            raise _discarded(now)
         # Made anew or found by its key: what is on it already is seen only now.
-        there = stripe.invoice(there.stripe_id)
+        there = _standing(stripe, there.stripe_id)
     if not there.draft:
         return there
     for line in lines:
         if str(line.job_id) not in there.jobs:
             stripe.add_line(there.stripe_id, client.customer_id, line)
-    there = stripe.invoice(there.stripe_id)
+    there = _standing(stripe, there.stripe_id)
     if there.draft and there.total_cents != invoice.cents:
         raise Conflict(
             f"Stripe's invoice adds up to {dollars(there.total_cents)} and not to {dollars(invoice.cents)}: "
@@ -175,6 +209,20 @@ def _to_stripe(
             fix="Mend the draft in Stripe's dashboard, then finish it here.",
         )
     return stripe.finalize_invoice(there.stripe_id) if there.draft else there
+
+
+def _standing(stripe: Payments, stripe_id: str) -> StripeInvoice:
+    found = stripe.invoice(stripe_id)
+    if found is None:
+        raise _deleted_there()
+    return found
+
+
+def _deleted_there() -> InvalidInput:
+    return InvalidInput(
+        "The draft is not at Stripe any more: somebody deleted it there.",
+        fix="Discard this invoice here, then its runs can be invoiced anew.",
+    )
 
 
 def _tell(tx: Transaction, invoice: Invoice, lines: Sequence[InvoiceLine], final: StripeInvoice, now: datetime) -> None:
@@ -192,14 +240,22 @@ def _tell(tx: Transaction, invoice: Invoice, lines: Sequence[InvoiceLine], final
             tx.outbox.put(job=job, notice=Notice.INVOICED, key=str(invoice.id), at=now, data=data)
 
 
-def _audit(tx: Transaction, person: Person, invoice: Invoice, action: str, now: datetime) -> None:
+def audit_invoice(
+    tx: Transaction, person: Person, invoice: Invoice, action: str, now: datetime, *, reason: str = ""
+) -> None:
+    """Note in the audit log who did what with an invoice."""
     tx.audit.append(
         team_id=person.team_id,
         at=now,
         actor=person.user_id,
         action=action,
         target=str(invoice.id),
-        detail={"cents": invoice.cents, "client": invoice.client_name, "test_mode": int(invoice.test_mode)},
+        detail={
+            "cents": invoice.cents,
+            "client": invoice.client_name,
+            "test_mode": int(invoice.test_mode),
+            **({"reason": reason} if reason else {}),
+        },
     )
 
 
@@ -218,6 +274,7 @@ def _account(tx: Transaction, client: Client, runs: Sequence[BillableRun]) -> Cl
         lines=tuple(billed[:MOST_LINES]),
         more=max(0, len(billed) - MOST_LINES),
         begun=tx.invoices.begun(client.id),
+        ended=tx.invoices.ended(client.id),
     )
 
 
@@ -231,7 +288,7 @@ def _line(client: Client, run: BillableRun) -> InvoiceLine:
 
 
 def _digest(account: ClientAccount) -> str:
-    parts = [account.client.customer_id, *(f"{line.job_id}:{line.cents}" for line in account.lines)]
+    parts = [account.client.customer_id, str(account.ended), *(f"{line.job_id}:{line.cents}" for line in account.lines)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -12,6 +12,7 @@ from slack_bolt import Ack, App
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
+from blocks import invoice_ends as ends
 from blocks import invoices as screens
 from bot import messages
 from bot.commands import BRIGHTRUN
@@ -19,9 +20,9 @@ from bot.context import BotContext
 from bot.errors import sentence
 from bot.last_resort import told
 from bot.modals import answer_in_modal
-from bot.request import origin
+from bot.request import first_time, origin
 from bot.waiting import WaitingView
-from functions import clients, invoices
+from functions import clients, invoice_ends, invoices
 from functions.access import require
 from functions.errors import InvalidInput
 from functions.model.people import Permission, Person
@@ -37,9 +38,12 @@ def register(app: App, context: BotContext) -> None:
     app.command(BRIGHTRUN, matchers=[_is_about_invoices])(listeners.list)
     app.action(screens.ACTION_REVIEW)(listeners.review)
     app.action(screens.ACTION_FINISH)(listeners.finish)
+    app.action(screens.ACTION_DISCARD)(listeners.discard)
+    app.action(screens.ACTION_VOID)(listeners.ask_why)
     app.action(screens.ACTION_CLIENT)(listeners.ask_client)
     app.view(screens.REVIEW_CALLBACK)(listeners.finalise)
     app.view(screens.CLIENT_CALLBACK)(listeners.save_client)
+    app.view(ends.VOID_CALLBACK)(listeners.void)
     # A link opens by itself; Slack tells of the click all the same and wants an answer.
     app.action(screens.ACTION_LINK)(lambda ack: ack())
 
@@ -94,7 +98,22 @@ class Invoicing:
             with self._context.db.transaction() as tx:
                 return content(tx, person)
 
-        answer_in_modal(self._context, body, client, title=title, command=COMMAND, content=filled)
+        self._show(body, client, title, filled)
+
+    def _show(self, body: dict[str, Any], client: WebClient, title: str, content: Callable[[str], View]) -> None:
+        """A window of its own from the list; what is pressed further up replaces its window: Slack stacks three."""
+        view = body.get("view") or {}
+        if view.get("root_view_id", view.get("id")) == view.get("id"):
+            answer_in_modal(self._context, body, client, title=title, command=COMMAND, content=content)
+            return
+
+        def replace() -> None:
+            if first_time(self._context, body):
+                waiting = WaitingView(title, messages.asking_stripe())
+                client.views_update(view_id=view["id"], view=waiting.view)
+                waiting.finish(lambda: content(view["id"]), body=body, client=client)
+
+        self._context.later(told(replace, body=body, client=client))
 
     def _list_view(self, tx: Transaction, person: Person) -> View:
         return screens.invoices_list(invoices.invoices_view(tx, self._context.payments, person=person))
@@ -115,7 +134,68 @@ class Invoicing:
             )
             return screens.invoiced_view(invoice)
 
-        answer_in_modal(self._context, body, client, title=screens.TITLE, command=COMMAND, content=filled)
+        self._show(body, client, screens.TITLE, filled)
+
+    def discard(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
+        """ "Discard this invoice…", confirmed in Slack's own dialog."""
+        ack()
+        invoice_id = UUID(body["actions"][0]["value"])
+
+        def filled(_: str) -> View:
+            person = origin(body).person(self._context)
+            ended = invoice_ends.discard_invoice(
+                self._context.db,
+                self._context.payments,
+                clock=self._context.clock,
+                person=person,
+                invoice_id=invoice_id,
+            )
+            self._redraw_list(body, client, person, pressed_there=True)
+            return ends.discarded_view(ended)
+
+        self._show(body, client, screens.TITLE, filled)
+
+    def ask_why(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
+        """ "Void…": why; of a paid invoice, what can be done instead."""
+        ack()
+        invoice_id = UUID(body["actions"][0]["value"])
+
+        def filled(_: str) -> View:
+            form = invoice_ends.void_form(
+                self._context.db,
+                self._context.payments,
+                person=origin(body).person(self._context),
+                invoice_id=invoice_id,
+            )
+            return ends.void_form(form, least=invoice_ends.REASON_MIN, most=invoice_ends.REASON_MAX)
+
+        self._show(body, client, ends.VOID_TITLE, filled)
+
+    def void(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
+        """The reason, submitted."""
+        kept = json.loads(body["view"]["private_metadata"])
+        reason = body["view"]["state"]["values"][ends.REASON][ends.REASON].get("value") or ""
+        person = origin(body).person(self._context)
+        try:
+            require(person, Permission.MANAGE_BUDGET)
+            invoice_ends.reason_typed(reason)
+        except Exception as error:  # noqa: BLE001 - shown at the field, by its reference where nobody foresaw it
+            ack(response_action="errors", errors={ends.REASON: sentence(error)})
+            return
+
+        def work() -> View:
+            ended = invoice_ends.void_invoice(
+                self._context.db,
+                self._context.payments,
+                clock=self._context.clock,
+                person=person,
+                invoice_id=UUID(kept["invoice"]),
+                reason=reason,
+            )
+            self._redraw_list(body, client, person)
+            return ends.voided_view(ended)
+
+        self._wait(ack, body, client, ends.VOID_TITLE, work)
 
     def finalise(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
         """The review, submitted."""
@@ -167,10 +247,12 @@ class Invoicing:
 
         self._wait(ack, body, client, screens.CLIENT_TITLE, work)
 
-    def _redraw_list(self, body: dict[str, Any], client: WebClient, person: Person) -> None:
+    def _redraw_list(
+        self, body: dict[str, Any], client: WebClient, person: Person, *, pressed_there: bool = False
+    ) -> None:
         """The list below, as it is now; it may have been closed meanwhile."""
-        root = body["view"].get("root_view_id")
-        if not root or root == body["view"]["id"]:
+        root = body["view"].get("root_view_id") or body["view"]["id"]
+        if root == body["view"]["id"] and not pressed_there:
             return
         with self._context.db.transaction() as tx:
             view = self._list_view(tx, person)

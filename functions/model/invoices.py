@@ -62,10 +62,17 @@ class InvoiceLine(_Record):
 
 
 class InvoiceStatus(StrEnum):
-    """`begun`: its runs are bound to it, and Stripe may not have all of it yet."""
+    """`begun`: its runs are bound to it, and Stripe may not have all of it yet.
+
+    `discarding` and `voiding` were asked for, and Stripe may not have done it yet.
+    """
 
     BEGUN = "begun"
+    DISCARDING = "discarding"
+    DISCARDED = "discarded"
     FINALIZED = "finalized"
+    VOIDING = "voiding"
+    VOIDED = "voided"
 
 
 class Invoice(_Record):
@@ -84,26 +91,53 @@ class Invoice(_Record):
     customer_id: str | None = None
     number: str | None = None
     hosted_url: str | None = None
+    ended_by: str = ""
+    end_reason: str = ""
+
+
+class StripeStatus(StrEnum):
+    """How an invoice stands at Stripe. `uncollectible` was given up there; it can still be paid or voided."""
+
+    DRAFT = "draft"
+    OPEN = "open"
+    PAID = "paid"
+    UNCOLLECTIBLE = "uncollectible"
+    VOID = "void"
 
 
 class StripeInvoice(_Record):
     """Stripe's side of an invoice. `jobs` are the runs that it has a line of; `total_cents` is before taxes."""
 
     stripe_id: str
-    draft: bool
+    status: StripeStatus
     total_cents: int
+    paid_cents: int = 0
     jobs: frozenset[str]
     number: str = ""
     hosted_url: str = ""
 
+    @property
+    def draft(self) -> bool:
+        """Whether it can still be changed."""
+        return self.status is StripeStatus.DRAFT
+
+    @property
+    def paid(self) -> bool:
+        """Whether any of it was paid; it cannot be voided then."""
+        return self.status is StripeStatus.PAID or self.paid_cents > 0
+
 
 class ClientAccount(_Record):
-    """A client with what can be invoiced now, and the invoice that was begun. `more` runs do not fit on one invoice."""
+    """A client with what can be invoiced now, and the invoice that was begun. `more` runs do not fit on one invoice.
+
+    `ended` counts the invoices of before that were discarded or voided.
+    """
 
     client: Client
     lines: tuple[InvoiceLine, ...]
     more: int = 0
     begun: Invoice | None = None
+    ended: int = 0
 
     @property
     def cents(self) -> int:
@@ -135,11 +169,31 @@ class InvoicesView(_Record):
 
 
 class InvoiceReview(_Record):
-    """What would be invoiced. `digest` stands for just these lines at these prices."""
+    """What would be invoiced. `digest` stands for just these lines at these prices.
+
+    `begun_lines` are those of the invoice that was begun, where there is one: it comes first.
+    """
 
     account: ClientAccount
+    begun_lines: tuple[InvoiceLine, ...] = ()
     digest: str
     test_mode: bool
+
+
+class VoidForm(_Record):
+    """The window that asks why an invoice is voided. `there` is how it stands at Stripe now."""
+
+    invoice: Invoice
+    runs: int
+    there: StripeStatus
+    paid_cents: int = 0
+
+
+class EndedInvoice(_Record):
+    """An invoice that was discarded or voided, and how many runs can be invoiced again."""
+
+    invoice: Invoice
+    runs: int
 
 
 class ClientForm(_Record):

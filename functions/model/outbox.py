@@ -27,6 +27,7 @@ class Notice(StrEnum):
     ALERT = "alert"
     SPEND = "spend"
     INVOICED = "invoiced"
+    INVOICE_VOIDED = "invoice_voided"
     # Of a team, not of a job.
     BUDGET_ALERT = "budget_alert"
     BUDGET_RISK = "budget_risk"

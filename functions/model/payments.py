@@ -95,7 +95,7 @@ class PaymentEvent(_Record):
     dispute: Dispute | None = None
 
 
-class Booked(_Record):
+class PaymentBooked(_Record):
     """What the ledger says of a payment, in cents; `disputed_cents` is what banks took less what they gave back."""
 
     credited_cents: int

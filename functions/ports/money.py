@@ -8,9 +8,9 @@ from typing import Protocol
 from uuid import UUID
 
 from functions.model.budget import DayForecast, JobCost, LimitChange
-from functions.model.invoices import BillableRun, Client, Invoice, InvoiceLine, StripeInvoice
+from functions.model.invoices import BillableRun, Client, Invoice, InvoiceLine, InvoiceStatus, StripeInvoice
 from functions.model.money import BudgetRules, EntryKind, JobBooked
-from functions.model.payments import Booked, CheckoutPage, Dispute, PaymentEvent, PaymentRecord, TopUp
+from functions.model.payments import CheckoutPage, Dispute, PaymentBooked, PaymentEvent, PaymentRecord, TopUp
 
 
 class Ledger(Protocol):
@@ -79,7 +79,7 @@ class Ledger(Protocol):
         """The forecasts from one day on and before another, the oldest first."""
         ...
 
-    def booked_of(self, payment_id: str) -> Booked:
+    def booked_of(self, payment_id: str) -> PaymentBooked:
         """What was booked of one payment."""
         ...
 
@@ -157,11 +157,15 @@ class Invoices(Protocol):
         ...
 
     def billable(self, team_id: str, *, test_mode: bool) -> list[BillableRun]:
-        """Completed runs that name a client and are on no invoice, the oldest first."""
+        """Completed runs that name a client and are on no invoice that stands, the oldest first."""
         ...
 
     def begun(self, client_id: UUID) -> Invoice | None:
-        """The client's invoice that was begun and not brought to its end."""
+        """The client's invoice that was begun and neither finalised nor wholly discarded."""
+        ...
+
+    def ended(self, client_id: UUID) -> int:
+        """How many of the client's invoices were discarded or voided."""
         ...
 
     def get(self, team_id: str, invoice_id: UUID) -> Invoice | None:
@@ -169,7 +173,7 @@ class Invoices(Protocol):
         ...
 
     def recent(self, team_id: str, limit: int, *, test_mode: bool) -> list[Invoice]:
-        """The last finalized invoices, the newest first."""
+        """The last finalized invoices, those that were voided too, the newest first."""
         ...
 
     def begin(self, invoice: Invoice, lines: Sequence[InvoiceLine]) -> None:
@@ -180,10 +184,22 @@ class Invoices(Protocol):
         """What is on an invoice, in the order in which the runs ended."""
         ...
 
-    def set_stripe(self, invoice_id: UUID, *, stripe_id: str, customer_id: str) -> None:
-        """Remember which of Stripe's invoices it is."""
+    def set_stripe(self, invoice_id: UUID, *, stripe_id: str, customer_id: str) -> bool:
+        """Remember which of Stripe's invoices it is; False where it is to be discarded meanwhile."""
         ...
 
     def finish(self, invoice_id: UUID, final: StripeInvoice, at: datetime) -> bool:
         """It is finalized; False where it was already."""
+        ...
+
+    def want_end(self, invoice_id: UUID, wanted: InvoiceStatus, *, by: str, reason: str = "") -> bool:
+        """It is to be discarded (where it was begun) or voided (where it was finalized); False where it is neither."""
+        ...
+
+    def keep(self, invoice_id: UUID) -> bool:
+        """It is not to be voided after all; False where that was not wanted any more."""
+        ...
+
+    def end(self, invoice_id: UUID, at: datetime) -> bool:
+        """What was wanted is done: its runs can be invoiced again. False where it was done already."""
         ...

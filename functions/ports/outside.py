@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -171,8 +171,22 @@ class Payments(Protocol):
         """An empty draft for a customer; the same invoice and customer again are the same draft."""
         ...
 
-    def invoice(self, stripe_id: str) -> StripeInvoice:
-        """An invoice as it stands at Stripe."""
+    def invoice(self, stripe_id: str) -> StripeInvoice | None:
+        """An invoice as it stands at Stripe; None where there is none, as it was deleted."""
+        ...
+
+    def discard_drafts(self, invoice: Invoice, *, customer_ids: Collection[str], jobs: Collection[UUID]) -> None:
+        """Delete every draft of an invoice, and every item of its runs. Done before, it changes nothing.
+
+        Args:
+            invoice: whose drafts; they carry its id.
+            customer_ids: whose items are looked at that hang on no invoice any more.
+            jobs: its runs.
+        """
+        ...
+
+    def void_invoice(self, stripe_id: str) -> StripeInvoice:
+        """Make a finalised invoice one that nobody has to pay."""
         ...
 
     def add_line(self, stripe_id: str, customer_id: str, line: InvoiceLine) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from functions.model.invoices import BillableRun, Client, Invoice, InvoiceLine, StripeInvoice, Terms
+from functions.model.invoices import BillableRun, Client, Invoice, InvoiceLine, InvoiceStatus, StripeInvoice, Terms
 from infra.postgres.rows import Row, Table
 
 _INVOICE = "select i.*, c.name as client_name from invoices i join clients c on c.id = i.client_id "
@@ -56,21 +56,30 @@ class InvoicesTable(Table):
         return client if row is None else _client(row)
 
     def billable(self, team_id: str, *, test_mode: bool) -> list[BillableRun]:
-        """Completed runs that name a client and are on no invoice, the oldest first."""
+        """Completed runs that name a client and are on no invoice that stands, the oldest first."""
         rows = self._all(
             "select j.id as job_id, j.name as job_name, j.client, j.tier, j.preset,"
             " j.actual_cost_cents as cost_cents, j.ended_at from training_jobs j"
             " where j.team_id = %s and j.status = 'completed' and j.client <> '' and not exists"
-            " (select from invoice_lines l where l.job_id = j.id and l.test_mode = %s) order by j.ended_at, j.id",
+            " (select from invoice_lines l where l.job_id = j.id and l.test_mode = %s and not l.released)"
+            " order by j.ended_at, j.id",
             team_id,
             test_mode,
         )
         return [BillableRun.model_validate(row) for row in rows]
 
     def begun(self, client_id: UUID) -> Invoice | None:
-        """The client's invoice that was begun and not brought to its end."""
-        row = self._one(_INVOICE + "where i.client_id = %s and i.status = 'begun'", client_id)
+        """The client's invoice that was begun and neither finalised nor wholly discarded."""
+        row = self._one(_INVOICE + "where i.client_id = %s and i.status in ('begun', 'discarding')", client_id)
         return None if row is None else Invoice.model_validate(row)
+
+    def ended(self, client_id: UUID) -> int:
+        """How many of the client's invoices were discarded or voided."""
+        return int(
+            self._value(
+                "select count(*) from invoices where client_id = %s and status in ('discarded', 'voided')", client_id
+            )
+        )
 
     def get(self, team_id: str, invoice_id: UUID) -> Invoice | None:
         """One invoice."""
@@ -78,9 +87,9 @@ class InvoicesTable(Table):
         return None if row is None else Invoice.model_validate(row)
 
     def recent(self, team_id: str, limit: int, *, test_mode: bool) -> list[Invoice]:
-        """The last finalized invoices, the newest first."""
+        """The last finalized invoices, those that were voided too, the newest first."""
         rows = self._all(
-            _INVOICE + "where i.team_id = %s and i.test_mode = %s and i.status = 'finalized'"
+            _INVOICE + "where i.team_id = %s and i.test_mode = %s and i.finalized_at is not null"
             " order by i.created_at desc, i.id limit %s",
             team_id,
             test_mode,
@@ -122,23 +131,58 @@ class InvoicesTable(Table):
         )
         return [InvoiceLine.model_validate(row) for row in rows]
 
-    def set_stripe(self, invoice_id: UUID, *, stripe_id: str, customer_id: str) -> None:
-        """Remember which of Stripe's invoices it is."""
-        self._run(
+    def set_stripe(self, invoice_id: UUID, *, stripe_id: str, customer_id: str) -> bool:
+        """Remember which of Stripe's invoices it is; False where it is to be discarded meanwhile."""
+        done = self._run(
             "update invoices set stripe_id = %s, customer_id = %s where id = %s and status = 'begun'",
             stripe_id,
             customer_id,
             invoice_id,
         )
+        return done.rowcount == 1
 
     def finish(self, invoice_id: UUID, final: StripeInvoice, at: datetime) -> bool:
         """It is finalized; False where it was already."""
         done = self._run(
-            "update invoices set status = 'finalized', number = %s, hosted_url = %s, finalized_at = %s"
-            " where id = %s and status = 'begun'",
+            "update invoices set status = 'finalized', number = %s, hosted_url = %s, finalized_at = %s, ended_by = ''"
+            " where id = %s and status in ('begun', 'discarding')",
             final.number,
             final.hosted_url,
             at,
             invoice_id,
         )
         return done.rowcount == 1
+
+    def want_end(self, invoice_id: UUID, wanted: InvoiceStatus, *, by: str, reason: str = "") -> bool:
+        """It is to be discarded (where it was begun) or voided (where it was finalized); False where it is neither."""
+        done = self._run(
+            "update invoices set status = %s, ended_by = %s, end_reason = %s where id = %s and status = %s",
+            wanted.value,
+            by,
+            reason,
+            invoice_id,
+            "begun" if wanted is InvoiceStatus.DISCARDING else "finalized",
+        )
+        return done.rowcount == 1
+
+    def keep(self, invoice_id: UUID) -> bool:
+        """It is not to be voided after all; False where that was not wanted any more."""
+        done = self._run(
+            "update invoices set status = 'finalized', ended_by = '', end_reason = '' where id = %s"
+            " and status = 'voiding'",
+            invoice_id,
+        )
+        return done.rowcount == 1
+
+    def end(self, invoice_id: UUID, at: datetime) -> bool:
+        """What was wanted is done: its runs can be invoiced again. False where it was done already."""
+        done = self._run(
+            "update invoices set status = case status when 'voiding' then 'voided' else 'discarded' end, ended_at = %s"
+            " where id = %s and status in ('discarding', 'voiding')",
+            at,
+            invoice_id,
+        )
+        if done.rowcount != 1:
+            return False
+        self._run("update invoice_lines set released = true where invoice_id = %s", invoice_id)
+        return True

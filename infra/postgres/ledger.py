@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 from functions.model.budget import DayForecast, JobCost, LimitChange
 from functions.model.money import BudgetRules, EntryKind, JobBooked
-from functions.model.payments import Booked
+from functions.model.payments import PaymentBooked
 from infra.postgres.rows import Table
 
 # Days and months are told in UTC, whatever the session's zone is.
@@ -153,7 +153,7 @@ class LedgerTable(Table):
         )
         return [JobCost.model_validate(row) for row in rows]
 
-    def booked_of(self, payment_id: str) -> Booked:
+    def booked_of(self, payment_id: str) -> PaymentBooked:
         """What was booked of one payment."""
         row = self._one(
             "select coalesce(sum(cents) filter (where kind = 'top_up'), 0)::bigint as credited_cents,"
@@ -162,7 +162,7 @@ class LedgerTable(Table):
             " from ledger where payment_id = %s",
             payment_id,
         )
-        return Booked.model_validate(row)
+        return PaymentBooked.model_validate(row)
 
     def booked_for(self, job_id: UUID) -> JobBooked:
         """What stands in the ledger for a job."""
