@@ -24,6 +24,7 @@ from tests.logins import GROUPS, create_logins, login_name, url_as
 from tests.scenario.house import ELENA, TEAM
 from tests.scenario.paper import ENDED, TRAINED
 from tests.scenario.stage import CHANNEL, Stage, staged, words
+from tests.supabase.conftest import JOB
 
 APPEND_ONLY = ("ledger", "audit_log", "budget_limits")
 API_ROLES = ("anon", "authenticated", "service_role")
@@ -154,6 +155,60 @@ def test_what_is_not_a_process_s_work_is_refused(database_url: str, group: str, 
     create_logins(database_url)
     with psycopg.connect(url_as(database_url, group)) as connection, pytest.raises(InsufficientPrivilege):
         connection.execute(statement.encode())
+
+
+_ENTRY = (
+    "insert into ledger (team_id, job_id, kind, cents, payment_id, at, entry_key)"
+    " values ('T', %s, %s, %s, %s, now(), 'k')"
+)
+
+
+@pytest.mark.parametrize("group", ["brightrun_functions", "brightrun_ingest"])
+@pytest.mark.parametrize(
+    ("kind", "cents", "of_payment", "allowed"),
+    [
+        ("release", -5, False, True),
+        ("settle", 5, False, True),
+        ("settle", 5, True, False),
+        ("reserve", 5, False, False),
+        ("adjust", -5, False, False),
+        ("top_up", 5, True, False),
+        ("refund", -5, True, False),
+        ("dispute", -5, True, False),
+        ("reinstate", 5, True, False),
+    ],
+)
+def test_what_gpu_jobs_reach_settles_jobs_and_books_nothing_else(
+    url_with_a_job: str, group: str, kind: str, cents: int, of_payment: bool, allowed: bool
+) -> None:
+    with psycopg.connect(url_as(url_with_a_job, group)) as connection:
+        given = (JOB, kind, cents, "pi_1" if of_payment else None)
+        if allowed:
+            assert connection.execute(_ENTRY, given).rowcount == 1
+            return
+        with pytest.raises(InsufficientPrivilege, match="row-level security"):
+            connection.execute(_ENTRY, given)
+
+
+@pytest.mark.parametrize(
+    ("job", "kind", "payment", "allowed"),
+    [
+        (JOB, "reserve", None, True),
+        (None, "top_up", "pi_1", True),
+        (None, "top_up", None, False),
+        (JOB, "settle", "pi_1", False),
+        (None, "adjust", "pi_1", False),
+    ],
+)
+def test_the_bot_books_jobs_and_payments_and_corrects_nothing(
+    url_with_a_job: str, job: str | None, kind: str, payment: str | None, allowed: bool
+) -> None:
+    with psycopg.connect(url_as(url_with_a_job, "brightrun_bot")) as connection:
+        if allowed:
+            assert connection.execute(_ENTRY, (job, kind, 5, payment)).rowcount == 1
+            return
+        with pytest.raises(InsufficientPrivilege, match="row-level security"):
+            connection.execute(_ENTRY, (job, kind, 5, payment))
 
 
 def test_every_table_has_row_security_and_somebody_whom_it_serves(database_url: str) -> None:
