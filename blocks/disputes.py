@@ -37,17 +37,22 @@ def asked(data: Data) -> MessageParts:
 def taken(data: Data) -> MessageParts:
     """A bank has taken money back."""
     text = f"A bank took back {_taken(data)} of a top-up."
-    todo = (
-        f"{_answer(data)} If the bank accepts the answer, the money comes back by itself; without one, it stays gone."
-    )
-    return text, _message("⚠", text, f"{_origin(data)}\n{_meaning(data)}", todo, data)
+    if _cents(data, "cents"):
+        then = "If the bank accepts the answer, the money comes back by itself; without one, it stays gone."
+    else:
+        then = "Show the refund there; without an answer, the cardholder keeps the money twice."
+    blocks = _message("⚠", text, f"{_origin(data)}\n{_meaning(data)}", f"{_answer(data)} {then}", data)
+    return text, [blocks[0], context("Runs under way go on."), *blocks[1:]]
 
 
 def returned(data: Data) -> MessageParts:
     """A bank has given money back."""
-    text = f"{dollars(_cents(data, 'cents'))} of a disputed top-up came back."
-    what = f"The bank gave it back. {_left(data)}"
-    return text, _message("✓", text, what, "", data)
+    cents = _cents(data, "cents")
+    text = f"{dollars(cents)} of a disputed top-up came back."
+    again = "The bank gave it back"
+    if -_cents(data, "fell_cents") >= cents:
+        again += ", and it is in the training budget again"
+    return text, _message("✓", text, f"{again}: {_left(data)}", "", data)
 
 
 def lost(data: Data) -> MessageParts:
@@ -60,9 +65,8 @@ def lost(data: Data) -> MessageParts:
 
 def _message(icon: str, text: str, what: str, todo: str, data: Data) -> list[Block]:
     said = f"{icon} *{text}*\n{what}"
-    blocks = [section(f"{said}\n*What to do:* {todo}" if todo else said)]
-    note = "Runs under way go on."
-    return [*blocks, *([context(note)] if todo else []), *test_note(bool(data.get("test_mode")))]
+    said += f"\n*What to do:* {todo}" if todo else ""
+    return [section(said), *test_note(bool(data.get("test_mode")))]
 
 
 def _origin(data: Data) -> str:
@@ -78,12 +82,12 @@ def _meaning(data: Data) -> str:
     """What the money that was taken does to the budget: what earlier months used up cannot be taken off it."""
     cents, fell = _cents(data, "cents"), _cents(data, "fell_cents")
     if not cents:
-        return f"It had been refunded before, so the training budget stays as it is. {_left(data)}"
+        return f"It had been refunded before, so the training budget stays as it is: {_left(data)}"
     if fell >= cents:
-        return f"The training budget is smaller by as much. {_left(data)}"
+        return f"The training budget is {money(fell)} smaller: {_left(data)}"
     used = f"{money(cents - fell)} of it was used in earlier months"
-    change = f"is smaller by {money(fell)} only" if fell > 0 else "stays as it is"
-    return f"{used}, so the training budget {change}. {_left(data)}"
+    change = f"is only {money(fell)} smaller" if fell > 0 else "stays as it is"
+    return f"{used}, so the training budget {change}: {_left(data)}"
 
 
 def _answer(data: Data) -> str:

@@ -151,7 +151,7 @@ def finish_invoice(
     if invoice.status in _FINALIZED:
         return invoice
     if invoice.status is not InvoiceStatus.BEGUN:
-        raise _discarded(invoice)
+        raise _discarded()
     try:
         final = _to_stripe(db, stripe, invoice, client, lines)
     except InvalidInput as refused:
@@ -159,7 +159,7 @@ def finish_invoice(
         with db.transaction() as tx:
             now = tx.invoices.get(person.team_id, invoice_id)
         if now is not None and now.status in (InvoiceStatus.DISCARDING, InvoiceStatus.DISCARDED):
-            raise _discarded(now) from refused
+            raise _discarded() from refused
         raise
     with db.transaction() as tx:
         book_final(tx, person, invoice, final, clock())
@@ -173,9 +173,8 @@ def book_final(tx: Transaction, person: Person, invoice: Invoice, final: StripeI
         _tell(tx, invoice, tx.invoices.lines(invoice.id), final, now)
 
 
-def _discarded(invoice: Invoice) -> Conflict:
-    who = f" by <@{invoice.ended_by}>" if invoice.ended_by else ""
-    return Conflict(f"This invoice is discarded{who}; it was not finalised.", fix="Review its runs again.")
+def _discarded() -> Conflict:
+    return Conflict("This invoice was discarded; it was not finalised.", fix="Review its runs again.")
 
 
 def _to_stripe(
@@ -193,7 +192,7 @@ def _to_stripe(
         if not kept and now is not None and now.status not in _FINALIZED:
             # It was made while somebody discarded all that there was.
             stripe.discard_drafts(invoice, customer_ids=(client.customer_id,), jobs=[line.job_id for line in lines])
-            raise _discarded(now)
+            raise _discarded()
         # Made anew or found by its key: what is on it already is seen only now.
         there = _standing(stripe, there.stripe_id)
     if not there.draft:

@@ -113,7 +113,7 @@ def test_one_message_says_what_happened_what_it_means_and_what_to_do(till: Till)
     (said,) = till.told()
     assert "<@U0MARCUS> topped up on <!date^" in said
     assert "The cardholder says that somebody else made this payment." in said
-    assert "The training budget is smaller by as much. $500 of $500 is left this month." in said
+    assert "The training budget is $200 smaller: $500 of $500 is left this month." in said
     assert f"<https://dashboard.stripe.com/test/payments/{payment}|Answer in Stripe's dashboard> before <!date^" in said
     assert "the money comes back by itself; without one, it stays gone." in said
     assert "Stripe is in test mode" in said
@@ -158,7 +158,7 @@ def test_a_dispute_that_is_only_heard_of_when_it_is_lost_is_one_message(till: Ti
         till.deliver(event)
     (said,) = till.told()
     assert "is lost" in said
-    assert "The training budget is smaller by as much." in said
+    assert "The training budget is $200 smaller:" in said
     assert "What to do" not in said
 
 
@@ -184,7 +184,8 @@ def test_what_was_refunded_before_is_told_although_nothing_leaves_the_budget(til
         till.deliver(event)
     assert till.prepaid == 0
     (said,) = till.told()
-    assert "It had been refunded before, so the training budget stays as it is." in said
+    assert "It had been refunded before, so the training budget stays as it is:" in said
+    assert "Show the refund there; without an answer, the cardholder keeps the money twice." in said
 
 
 def test_what_earlier_months_used_up_cannot_be_taken_off_the_budget(till: Till) -> None:
@@ -197,7 +198,7 @@ def test_what_earlier_months_used_up_cannot_be_taken_off_the_budget(till: Till) 
     assert till.prepaid == 80_00
     till.deliver(till.fake.dispute(payment, 200_00)[0])
     assert till.prepaid == 0
-    expected = "$120 of it was used in earlier months, so the training budget is smaller by $80 only. $500 of $500"
+    expected = "$120 of it was used in earlier months, so the training budget is only $80 smaller: $500 of $500"
     assert expected in till.told()[0]
 
 

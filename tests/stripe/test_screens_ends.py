@@ -217,7 +217,7 @@ def test_managers_are_told_of_a_dispute_once_and_of_its_end(
     (told,) = [m for m in manager.messages(manager.im()) if "bank" in m["text"]]
     assert told["text"] == "A bank took back $200.00 of a top-up."
     said = words(told)
-    assert "The training budget is smaller by as much. $500 of $500 is left this month." in said
+    assert "The training budget is $200 smaller: $500 of $500 is left this month." in said
     assert "*What to do:*" in said
     assert f"/test/payments/{payment}|Answer in Stripe's dashboard> before <!date^" in said
     assert TEST_MODE in said
@@ -226,5 +226,7 @@ def test_managers_are_told_of_a_dispute_once_and_of_its_end(
     stage.post()
     last = manager.messages(manager.im())[-1]
     assert last["text"] == "$200.00 of a disputed top-up came back."
-    assert "The bank gave it back. $700 of $700 is left this month." in words(last)
+    assert "The bank gave it back, and it is in the training budget again: $700 of $700 is left this month." in words(
+        last
+    )
     assert [m for m in stage.elena.messages(CHANNEL) if "bank" in m["text"]] == []
