@@ -79,13 +79,13 @@ def _origin(data: Data) -> str:
 
 
 def _meaning(data: Data) -> str:
-    """What the money that was taken does to the budget: what earlier months used up cannot be taken off it."""
+    """What the money that was taken does to the budget: what was used up before cannot be taken off it."""
     cents, fell = _cents(data, "cents"), _cents(data, "fell_cents")
     if not cents:
         return f"It had been refunded before, so the training budget stays as it is: {_left(data)}"
     if fell >= cents:
         return f"The training budget is {money(fell)} smaller: {_left(data)}"
-    used = f"{money(cents - fell)} of it was used in earlier months"
+    used = f"{money(cents - fell)} of it was used up before"
     change = f"is only {money(fell)} smaller" if fell > 0 else "stays as it is"
     return f"{used}, so the training budget {change}: {_left(data)}"
 

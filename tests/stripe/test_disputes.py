@@ -198,7 +198,7 @@ def test_what_earlier_months_used_up_cannot_be_taken_off_the_budget(till: Till) 
     assert till.prepaid == 80_00
     till.deliver(till.fake.dispute(payment, 200_00)[0])
     assert till.prepaid == 0
-    expected = "$120 of it was used in earlier months, so the training budget is only $80 smaller: $500 of $500"
+    expected = "$120 of it was used up before, so the training budget is only $80 smaller: $500 of $500"
     assert expected in till.told()[0]
 
 
