@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
+from functions.model.catalog import PRACTICE_TIER
 from functions.model.money import dollars
 
 PRACTICE = "practice money"
-# The tier whose rate only exists so that budgets behave as they will later; nobody is billed.
-_PRACTICE_TIER = "local"
 _WHOLE_DOLLARS_FROM = 20_00
 _BAR_WIDTH = 19
 _TEN_YEARS = 10 * 365 * 24 * 3600
@@ -74,7 +73,7 @@ def money_range(low_cents: int, high_cents: int) -> str:
 
 def practice(tier: str) -> str:
     """` practice money` after an amount of the tier that bills nobody, else nothing."""
-    return f" {PRACTICE}" if tier == _PRACTICE_TIER else ""
+    return f" {PRACTICE}" if tier == PRACTICE_TIER else ""
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

@@ -16,6 +16,7 @@ from functions.errors import Conflict, InvalidInput
 from functions.file_options import require_eligible
 from functions.find_job import get_job
 from functions.model.approval import ApprovalKind, Quoted
+from functions.model.catalog import PRACTICE_PROVIDER
 from functions.model.job import Configuration, JobChoice
 from functions.model.money import dollars
 from functions.model.states import IN_QUEUE
@@ -88,7 +89,7 @@ def _start(
         used_cents=budget.used_cents,
         after_cents=budget.used_cents + estimate.cents_high,
         grace_cents=budget.grace_cents,
-        practice=tier.provider == "local",
+        practice=tier.provider == PRACTICE_PROVIDER,
     )
     # Not the estimate: it moves with every finished job. What it may cost is bound by what was quoted, and its cap.
     facts: Facts = {

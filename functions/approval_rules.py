@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functions.model.approval import ApprovalKind
-from functions.model.catalog import Tier
+from functions.model.catalog import PRACTICE_PROVIDER, Tier
 from functions.model.estimate import Estimate
 
 # FR7.1.1: an on-demand job that may cost more than this needs an approval, budget or not.
@@ -25,6 +25,6 @@ def needs_approval(estimate: Estimate, tier: Tier, remaining_cents: int) -> Appr
     """Which approval a start needs, if any."""
     if estimate.cents_high > remaining_cents:
         return ApprovalKind.OVER_BUDGET_START
-    if not tier.preemptible and tier.provider != "local" and estimate.cents_high > COSTLY_CENTS:
+    if not tier.preemptible and tier.provider != PRACTICE_PROVIDER and estimate.cents_high > COSTLY_CENTS:
         return ApprovalKind.COSTLY_START
     return None

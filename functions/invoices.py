@@ -13,6 +13,7 @@ from uuid import UUID
 
 from functions.access import require
 from functions.errors import Conflict, InvalidInput, NotFound
+from functions.model.catalog import PRACTICE_TIER
 from functions.model.ids import derived_id
 from functions.model.invoices import (
     BillableRun,
@@ -35,8 +36,6 @@ from functions.ports import Clock, Database, Payments, Transaction
 # More would neither fit into a window nor be read; what is left over comes with the next invoice.
 MOST_LINES = 50
 _RECENT = 5
-# The tier whose rate only exists so that budgets behave as they will later.
-_PRACTICE_TIER = "local"
 # Stripe has finalised it, whatever became of it then.
 _FINALIZED = (InvoiceStatus.FINALIZED, InvoiceStatus.VOIDING, InvoiceStatus.VOIDED)
 
@@ -261,7 +260,7 @@ def audit_invoice(
 def _billable(tx: Transaction, team_id: str, test_mode: bool) -> tuple[list[BillableRun], int]:
     """(runs that can be invoiced, how many cost practice money)."""
     runs = tx.invoices.billable(team_id, test_mode=test_mode)
-    real = [run for run in runs if run.tier != _PRACTICE_TIER]
+    real = [run for run in runs if run.tier != PRACTICE_TIER]
     return real, len(runs) - len(real)
 
 

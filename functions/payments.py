@@ -8,6 +8,7 @@ from datetime import datetime
 from functions.access import require
 from functions.budget import budget_status
 from functions.errors import Conflict, InvalidInput, Unavailable
+from functions.model.catalog import PRACTICE_PROVIDER
 from functions.model.money import dollars
 from functions.model.payments import TopUp, TopUpView
 from functions.model.people import Permission, Person
@@ -47,8 +48,13 @@ def connected(payments: Payments | None) -> Payments:
     return payments
 
 
-def _listening(payments: Payments | None) -> Payments:
+def _listening(payments: Payments | None, provider: str) -> Payments:
     stripe = connected(payments)
+    if stripe.test_mode and provider != PRACTICE_PROVIDER:
+        raise Unavailable(
+            "Stripe is in test mode, and runs cost real money here: a practice payment would raise a real budget.",
+            fix="Whoever runs Bright Run sets a live key; practise where runs are practice too, on one computer.",
+        )
     if not stripe.hears:
         raise Unavailable(
             "A payment would not be heard of: BRIGHTRUN_STRIPE_WEBHOOK_SECRET is missing.",
@@ -57,15 +63,17 @@ def _listening(payments: Payments | None) -> Payments:
     return stripe
 
 
-def top_up_view(tx: Transaction, payments: Payments | None, *, person: Person, now: datetime) -> TopUpView:
+def top_up_view(
+    tx: Transaction, payments: Payments | None, *, provider: str, person: Person, now: datetime
+) -> TopUpView:
     """What the window shows that asks how much.
 
     Raises:
         NotAllowed: the person may not change the budget.
-        Unavailable: Stripe is not connected.
+        Unavailable: Stripe is not connected, or in test mode where runs cost real money.
     """
     require(person, Permission.MANAGE_BUDGET)
-    stripe = _listening(payments)
+    stripe = _listening(payments, provider)
     return TopUpView(budget=budget_status(tx, team_id=person.team_id, now=now), test_mode=stripe.test_mode)
 
 
@@ -74,6 +82,7 @@ def start_top_up(
     payments: Payments | None,
     *,
     clock: Clock,
+    provider: str,
     person: Person,
     amount: str,
     request_key: str,
@@ -85,10 +94,10 @@ def start_top_up(
         NotAllowed: the person may not change the budget.
         InvalidInput: no amount between $5 and $5,000, or Stripe refuses.
         Conflict: this very request asked for another amount.
-        Unavailable: Stripe is not connected, or does not answer.
+        Unavailable: Stripe is not connected, does not answer, or is in test mode where runs cost real money.
     """
     require(person, Permission.MANAGE_BUDGET)
-    stripe = _listening(payments)
+    stripe = _listening(payments, provider)
     wanted = TopUp(
         team_id=person.team_id,
         request_key=request_key,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from functions import catalog
+from functions.model.catalog import PRACTICE_TIER
 from functions.model.money import dollars
 from functions.model.views import Alternative, QuoteView
-from reports.run_facts import PRACTICE_TIER, Rows, count, day, duration, moment, visible
+from reports.run_facts import Rows, count, day, duration, moment, visible
 
 _GIB = 1024**3
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from functions import catalog
 from functions.errors import InvalidInput
-from functions.model.catalog import BaseModelCard
+from functions.model.catalog import PRACTICE_TIER, BaseModelCard
 from functions.model.events import Planned, Stage
 from functions.model.job import Job
 from functions.model.job_spec import Hyperparameters
@@ -22,7 +22,6 @@ from reports.verdict import Badge, badge, improvement_percent
 Rows = list[tuple[str, str]]
 
 INTERRUPTIONS_SHOWN = 3
-PRACTICE_TIER = "local"
 # Keeps a stage and its time on one line.
 _NBSP = "\u00a0"
 _TEN_YEARS = 10 * 365 * 24 * 3600

@@ -64,7 +64,9 @@ class TopUps:
             person = asked.person(self._context)
             with self._context.db.transaction() as tx:
                 now = self._context.clock()
-                view = payments.top_up_view(tx, self._context.payments, person=person, now=now)
+                view = payments.top_up_view(
+                    tx, self._context.payments, provider=self._context.provider, person=person, now=now
+                )
             metadata = json.dumps({"key": str(uuid.uuid4()), "channel": where})
             return screens.top_up_form(view, metadata=metadata)
 
@@ -88,6 +90,7 @@ class TopUps:
             top_up = payments.start_top_up(
                 self._context.db,
                 self._context.payments,
+                provider=self._context.provider,
                 clock=self._context.clock,
                 person=person,
                 amount=amount,

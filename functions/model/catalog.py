@@ -6,6 +6,10 @@ from pydantic import BaseModel, ConfigDict
 
 from functions.model.job_spec import Hyperparameters
 
+# Where runs are practice: their rate exists so that budgets behave as they will later; nobody is billed.
+PRACTICE_PROVIDER = "local"
+PRACTICE_TIER = "local"
+
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True)

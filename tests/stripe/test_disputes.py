@@ -40,6 +40,7 @@ class Till:
         asked = start_top_up(
             self.db,
             self.payments,
+            provider="local",
             clock=self.clock,
             person=MARCUS,
             amount=f"{cents / 100:.2f}",

@@ -205,7 +205,14 @@ def test_managers_are_told_of_a_dispute_once_and_of_its_end(
     stage: Stage, payments: StripePayments, fake: FakeStripe
 ) -> None:
     asked = start_top_up(
-        stage.db, payments, clock=utc_now, person=MARCUS, amount="200", request_key="k", channel_id=CHANNEL
+        stage.db,
+        payments,
+        provider="local",
+        clock=utc_now,
+        person=MARCUS,
+        amount="200",
+        request_key="k",
+        channel_id=CHANNEL,
     )
     paid = fake.pay(str(asked.session_id))
     payment = str(paid["data"]["object"]["payment_intent"])

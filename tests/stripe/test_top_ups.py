@@ -39,9 +39,17 @@ MARCUS = Person(team_id=TEAM, user_id="U0MARCUS", role=Role.MANAGER)
 CLOCK = SetClock()
 
 
-def ask(db: PostgresDatabase, payments: StripePayments | None, amount: str = "200", **given: str) -> TopUp:
+def ask(
+    db: PostgresDatabase,
+    payments: StripePayments | None,
+    amount: str = "200",
+    *,
+    person: Person = MARCUS,
+    provider: str = "local",
+    **given: str,
+) -> TopUp:
     asked = {"request_key": str(uuid4()), "channel_id": "C0TRAINING"} | given
-    return start_top_up(db, payments, clock=CLOCK, person=MARCUS, amount=amount, **asked)
+    return start_top_up(db, payments, clock=CLOCK, provider=provider, person=person, amount=amount, **asked)
 
 
 def budget(db: PostgresDatabase, clock: SetClock = CLOCK) -> BudgetStatus:
@@ -151,7 +159,9 @@ def test_who_may_not_and_what_cannot_be_is_refused(
     db: PostgresDatabase, fake: FakeStripe, payments: StripePayments, stripe_url: str
 ) -> None:
     with pytest.raises(NotAllowed):
-        start_top_up(db, payments, clock=CLOCK, person=ELENA, amount="200", request_key="k", channel_id="")
+        ask(db, payments, person=ELENA)
+    with pytest.raises(Unavailable, match="a practice payment would raise a real budget"):
+        ask(db, payments, provider="modal")
     with pytest.raises(Unavailable, match="BRIGHTRUN_STRIPE_KEY is missing"):
         ask(db, None)
     with pytest.raises(Unavailable, match="BRIGHTRUN_STRIPE_WEBHOOK_SECRET is missing"):
