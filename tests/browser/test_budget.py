@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from blocks.audit import AUDIT_CALLBACK
 from blocks.budget import ACTION_AUDIT, ACTION_EXPORT, BUDGET_CALLBACK, EXPORT_CALLBACK
 from blocks.budget_form import CHANGED_CALLBACK, FORM_CALLBACK, LIMIT, REASON
 from blocks.budget_notices import ACTION_CHANGE
 from functions.model.people import Role
-from infra.postgres.database import PostgresDatabase
-from tests.browser.chromium import chromium, tab
-from tests.browser.test_main_job import act, fits, modal, say
+from tests.browser.hands import act, fits, modal, say
 from tests.scenario.house import TEAM
-from tests.scenario.stage import CHANNEL, Stage, staged
+from tests.scenario.stage import Stage
 
 WHY = "Two more clients began this month; both have paid."
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def stage(db: PostgresDatabase, tmp_path: Path) -> Iterator[Stage]:
-    with staged(db, tmp_path) as ready:
-        yield ready
-
-
-@pytest.fixture
-def marcus(stage: Stage, browser: Browser) -> Iterator[Page]:
-    with tab(browser, f"{stage.workspace.base_url}/?user=U0MARCUS&channel={CHANNEL}", width=390, height=844) as page:
-        yield page
 
 
 def test_a_manager_raises_the_limit_on_a_phone(stage: Stage, marcus: Page) -> None:

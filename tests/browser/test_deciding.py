@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from blocks.approvals import (
     ACTION_APPROVE,
@@ -31,38 +28,12 @@ from blocks.lifecycle import (
 from blocks.review import REVIEW_CALLBACK
 from functions.model.events import Interrupted
 from functions.model.states import JobState
-from infra.postgres.database import PostgresDatabase
-from tests.browser.chromium import chromium, tab
-from tests.browser.test_main_job import PATIENCE_MS, act, card, modal
+from tests.browser.hands import PATIENCE_MS, act, card, choose, modal
 from tests.scenario.house import TEAM
 from tests.scenario.paper import TRAINED
-from tests.scenario.stage import Stage, staged
+from tests.scenario.stage import Stage
 
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def stage(db: PostgresDatabase, tmp_path: Path, demo_file: Path) -> Iterator[Stage]:
-    with staged(db, tmp_path) as ready:
-        ready.add_demo_file(demo_file)
-        yield ready
-
-
-@pytest.fixture
-def elena(stage: Stage, browser: Browser) -> Iterator[Page]:
-    with tab(browser, f"{stage.workspace.base_url}/?user=U0ELENA", height=860) as page:
-        yield page
-
-
-@pytest.fixture
-def marcus(stage: Stage, browser: Browser) -> Iterator[Page]:
-    """A manager on a phone."""
-    with tab(browser, f"{stage.workspace.base_url}/?user=U0MARCUS", width=390, height=844) as page:
-        yield page
+pytestmark = pytest.mark.usefixtures("training_file")
 
 
 def training(stage: Stage) -> None:
@@ -71,11 +42,6 @@ def training(stage: Stage) -> None:
     stage.reconciler.step()
     stage.tell(*TRAINED)
     stage.post()
-
-
-def choose(page: Page, place: Locator, block_id: str, option: str) -> None:
-    place.locator(f'[data-block-id="{block_id}"] [role=combobox], [data-block-id="{block_id}"] button').first.click()
-    page.get_by_role("option", name=option).click()
 
 
 def test_paused_resumed_and_cancelled(stage: Stage, elena: Page) -> None:

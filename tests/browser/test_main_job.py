@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -27,54 +25,13 @@ from blocks.train_form import (
 )
 from functions.model.events import ArtifactStored, Failed
 from functions.ports import MODEL_ARTIFACTS
-from infra.postgres.database import PostgresDatabase
-from tests.browser.chromium import chromium, tab
+from tests.browser.chromium import tab
+from tests.browser.hands import PATIENCE_MS, act, card, fits, modal, say
 from tests.scenario.paper import ENDED, TRAINED
-from tests.scenario.stage import CHANNEL, Stage, staged
+from tests.scenario.stage import CHANNEL, Stage
 
-PATIENCE_MS = 15_000
 FILE_NAME = "Nell Harrow, money mentor"
 NOTES = "Does one more epoch help?\nAgainst last week's run."
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def stage(db: PostgresDatabase, tmp_path: Path) -> Iterator[Stage]:
-    with staged(db, tmp_path) as ready:
-        yield ready
-
-
-@pytest.fixture
-def elena(stage: Stage, browser: Browser) -> Iterator[Page]:
-    with tab(browser, f"{stage.workspace.base_url}/?user=U0ELENA", height=860) as page:
-        yield page
-
-
-def act(place: Page | Locator, action_id: str) -> Locator:
-    """The first element with this action."""
-    return place.locator(f'[data-action-id="{action_id}"]').first
-
-
-def modal(page: Page, callback_id: str) -> Locator:
-    """The open modal of this kind; waits until it is there."""
-    found = page.locator(f'[data-view-callback="{callback_id}"]')
-    expect(found).to_be_visible(timeout=PATIENCE_MS)
-    return found
-
-
-def say(page: Page, text: str) -> None:
-    page.get_by_test_id("composer").fill(text)
-    page.get_by_test_id("composer").press("Enter")
-
-
-def card(page: Page) -> Locator:
-    """The newest message of the channel that carries a run."""
-    return page.locator("#main article", has=page.locator(f'[data-action-id="{ACTION_DETAILS}"]')).last
 
 
 def add_file(page: Page, path: Path) -> None:
@@ -112,7 +69,7 @@ def open_form(page: Page) -> Locator:
     return form
 
 
-def choose(page: Page, form: Locator) -> None:
+def fill_in(page: Page, form: Locator) -> None:
     """Notes and tags first, then what has the form drawn anew: both must still be there."""
     act(form, ACTION_NOTES).fill(NOTES)
     act(form, ACTION_KNOWN_TAGS).click()
@@ -200,7 +157,7 @@ def fetch(page: Page) -> None:
 
 def test_the_main_job_clicked_through(stage: Stage, elena: Page, demo_file: Path) -> None:
     add_file(elena, demo_file)
-    choose(elena, open_form(elena))
+    fill_in(elena, open_form(elena))
     start(elena, stage)
     watch(elena, stage)
     read_thread(elena)
@@ -279,8 +236,3 @@ def test_nothing_is_wider_than_the_screen(stage: Stage, browser: Browser, demo_f
         page.get_by_test_id("thread-close").click()
         act(card(page), ACTION_DETAILS).click()
         assert fits(modal(page, DETAILS_CALLBACK).locator(".modal-body"))
-
-
-def fits(place: Locator) -> Any:
-    """Whether nothing has to be scrolled sideways."""
-    return place.evaluate("node => node.scrollWidth <= node.clientWidth && document.body.scrollWidth <= innerWidth")

@@ -17,7 +17,8 @@ from slack_sdk import WebClient
 
 from infra.workspace.app import WorkspaceConfig
 from infra.workspace.serving import WorkspaceServer
-from tests.browser.chromium import chromium, tab
+from tests.browser.chromium import tab
+from tests.browser.hands import act, say
 
 Json = dict[str, Any]
 CHANNEL = "C0TRAINING"
@@ -161,12 +162,6 @@ def listen_to_buttons(app: App, desk: Desk) -> None:
         """Nothing to do: people talk."""
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
 @pytest.fixture
 def desk() -> Iterator[Desk]:
     with WorkspaceServer(CONFIG) as server:
@@ -188,15 +183,6 @@ def desk() -> Iterator[Desk]:
 def elena(desk: Desk, browser: Browser) -> Iterator[Page]:
     with tab(browser, f"{desk.url}/?user=U0ELENA") as page:
         yield page
-
-
-def say(page: Page, text: str) -> None:
-    page.get_by_test_id("composer").fill(text)
-    page.get_by_test_id("composer").press("Enter")
-
-
-def act(page: Page, action_id: str) -> Any:
-    return page.locator(f'[data-action-id="{action_id}"]').first
 
 
 def open_train(page: Page) -> None:

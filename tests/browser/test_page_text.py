@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from infra.workspace.app import WorkspaceConfig
 from infra.workspace.serving import WorkspaceServer
-from tests.browser.chromium import chromium, tab
+from tests.browser.chromium import tab
 
 Json = dict[str, Any]
 RENDER = """async ([module, name, text]) => {
@@ -23,11 +23,10 @@ RENDER = """async ([module, name, text]) => {
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
+def page(browser: Browser) -> Iterator[Page]:
     config = WorkspaceConfig(bot_token="xoxb-1", app_token="xapp-1", signing_secret="s")
     with (
         WorkspaceServer(config) as server,
-        chromium() as browser,
         tab(browser, f"{server.base_url}/?user=U0ELENA") as page,
     ):
         yield page

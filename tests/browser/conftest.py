@@ -1,0 +1,71 @@
+"""One browser for the folder, the bot behind the page, and a tab for each person; managers and admins hold a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from functions.model.training_file import TrainingFile
+from infra.clock import utc_now
+from infra.postgres.database import PostgresDatabase
+from tests.browser.chromium import chromium, tab
+from tests.scenario.house import SetClock, add_demo_file
+from tests.scenario.stage import CHANNEL, Stage, staged
+
+PHONE = {"width": 390, "height": 844}
+DESK = {"width": 1280, "height": 860}
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Started once: every tab has its own cookies and memory."""
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def stage(db: PostgresDatabase, tmp_path: Path) -> Iterator[Stage]:
+    """Everything up; no training file yet."""
+    with staged(db, tmp_path) as ready:
+        yield ready
+
+
+@pytest.fixture
+def training_file(stage: Stage, demo_file: Path) -> TrainingFile:
+    """The team's only training file."""
+    return add_demo_file(stage.db, stage.files, demo_file, SetClock(utc_now()))
+
+
+@pytest.fixture
+def elena(stage: Stage, browser: Browser) -> Iterator[Page]:
+    """An engineer at her desk."""
+    with tab(browser, _address(stage, "U0ELENA"), **DESK) as page:
+        yield page
+
+
+@pytest.fixture
+def marcus(stage: Stage, browser: Browser) -> Iterator[Page]:
+    """A manager on a phone."""
+    with tab(browser, _address(stage, "U0MARCUS"), **PHONE) as page:
+        yield page
+
+
+@pytest.fixture
+def ada(stage: Stage, browser: Browser) -> Iterator[Page]:
+    """An admin on a phone, if the test makes her one."""
+    with tab(browser, _address(stage, "U0ADA"), **PHONE) as page:
+        yield page
+
+
+@pytest.fixture
+def vic(stage: Stage, browser: Browser) -> Iterator[Page]:
+    """A viewer on a phone."""
+    with tab(browser, _address(stage, "U0VIEWER"), **PHONE) as page:
+        yield page
+
+
+def _address(stage: Stage, user_id: str) -> str:
+    return f"{stage.workspace.base_url}/?user={user_id}&channel={CHANNEL}"

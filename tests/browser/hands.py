@@ -1,0 +1,45 @@
+"""What people's hands do at the page: type, press, choose, and wait for what comes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect
+
+from blocks.card import ACTION_DETAILS
+
+PATIENCE_MS = 15_000
+
+
+def act(place: Page | Locator, action_id: str) -> Locator:
+    """The first element with this action."""
+    return place.locator(f'[data-action-id="{action_id}"]').first
+
+
+def modal(page: Page, callback_id: str) -> Locator:
+    """The open modal of this kind; waits until it is there."""
+    found = page.locator(f'[data-view-callback="{callback_id}"]')
+    expect(found).to_be_visible(timeout=PATIENCE_MS)
+    return found
+
+
+def say(page: Page, text: str) -> None:
+    """Type it below the channel and send it."""
+    page.get_by_test_id("composer").fill(text)
+    page.get_by_test_id("composer").press("Enter")
+
+
+def choose(page: Page, place: Locator, block_id: str, option: str) -> None:
+    """Open a select and take an option."""
+    place.locator(f'[data-block-id="{block_id}"] [role=combobox], [data-block-id="{block_id}"] button').first.click()
+    page.get_by_role("option", name=option).click()
+
+
+def card(page: Page) -> Locator:
+    """The newest message of the channel that carries a run."""
+    return page.locator("#main article", has=page.locator(f'[data-action-id="{ACTION_DETAILS}"]')).last
+
+
+def fits(place: Locator) -> Any:
+    """Whether nothing has to be scrolled sideways."""
+    return place.evaluate("node => node.scrollWidth <= node.clientWidth && document.body.scrollWidth <= innerWidth")
