@@ -23,7 +23,7 @@ from blocks.text import (
     text_input,
 )
 from blocks.units import PRACTICE, duration, money, money_range, rough, when
-from functions.model.approval import Approval, ApprovalEvent, ApprovalKind, ApprovalState
+from functions.model.approval import STARTS, Approval, ApprovalEvent, ApprovalKind, ApprovalState
 
 ACTION_APPROVE = "approval_approve"
 ACTION_REJECT = "approval_reject"
@@ -39,6 +39,7 @@ ASKED_CALLBACK = "approval_asked"
 REJECT_CALLBACK = "approval_reject_form"
 BREAK_GLASS_CALLBACK = "approval_break_glass_form"
 DETAILS_CALLBACK = "approval_details_view"
+DETAILS_TITLE = "Request"
 REASON_BLOCK, REASON_ACTION = "reason", "reason"
 LIMIT_BLOCK, LIMIT_ACTION = "limit", "limit"
 
@@ -51,19 +52,28 @@ _DONE = {
     ApprovalState.EXPIRED: "– Expired without a decision",
     ApprovalState.SUPERSEDED: "– Superseded",
 }
+_OPEN = frozenset({ApprovalState.DRAFT, ApprovalState.PENDING})
 
 
 def approval_message(request: Approval) -> MessageParts:
     """One copy of the request: with buttons while it waits, afterwards with who decided and when."""
-    head = _headline(request)
-    blocks = [section(_asks(request)), *_facts(request), *_money(request)]
+    blocks = _told(request)
     if request.state is ApprovalState.PENDING:
         blocks += [context(_rules(request)), actions(*_buttons(request))]
-    else:
-        blocks.append(section(outcome_line(request)))
-        blocks.append(actions(_details(request)))
-    text = head if request.state is ApprovalState.PENDING else f"{_DONE[request.state]}: {request.quoted.title}"
-    return clip(text, 3000), blocks
+        return clip(_headline(request), 3000), blocks
+    return clip(f"{_done(request)}: {request.quoted.title}", 3000), [*blocks, actions(_details(request))]
+
+
+def _told(request: Approval) -> list[Block]:
+    """What became of it before what was asked: the first two lines are read."""
+    done = [] if request.state in _OPEN else [section(outcome_line(request))]
+    return [*done, section(_asks(request)), *_facts(request), *_money(request)]
+
+
+def _done(request: Approval) -> str:
+    if request.state is ApprovalState.LAUNCH_FAILED and request.kind not in STARTS:
+        return "⚠ Approved, but it could not be done"
+    return _DONE[request.state]
 
 
 def reminder(request: Approval) -> str:
@@ -74,13 +84,17 @@ def reminder(request: Approval) -> str:
 
 
 def _headline(request: Approval) -> str:
-    quoted, title = request.quoted, request.quoted.title
+    return f"Approval needed: {_wanted(request)}" if request.state in _OPEN else _wanted(request)
+
+
+def _wanted(request: Approval) -> str:
+    quoted = request.quoted
     if request.kind is ApprovalKind.OVER_BUDGET_START:
         over = quoted.after_cents - quoted.limit_cents
-        return f"Approval needed: {money(quoted.cents_high)} training run, {money(over)} over what is left"
+        return f"{money(quoted.cents_high)} training run, {money(over)} over what is left"
     if request.kind is ApprovalKind.COSTLY_START:
-        return f"Approval needed: {money(quoted.cents_high)} training run without interruptions"
-    return f"Approval needed: {title}"
+        return f"{money(quoted.cents_high)} training run without interruptions"
+    return quoted.title
 
 
 def _asks(request: Approval) -> str:
@@ -91,7 +105,8 @@ def _asks(request: Approval) -> str:
 
 
 def _facts(request: Approval) -> list[Block]:
-    lines = [bold(request.quoted.title)] if request.kind not in (ApprovalKind.LIMIT_INCREASE,) else []
+    # Of the other kinds, the headline is the title.
+    lines = [bold(request.quoted.title)] if request.kind in STARTS else []
     lines += [safe(fact, 250) for fact in request.quoted.facts]
     if request.quoted.seconds:
         lines.append(f"About {rough(request.quoted.seconds)}")
@@ -147,7 +162,7 @@ def _details(request: Approval) -> Block:
 
 def outcome_line(request: Approval) -> str:
     """`✓ Approved by @manager, 3 min after asking.` and what came of it."""
-    said = f"*{_DONE[request.state]}*"
+    said = f"*{_done(request)}*"
     if request.decided_by and request.decided_at:
         took = duration((request.decided_at - request.created_at).total_seconds())
         said += f" by {mention(request.decided_by)}, {took} after asking"
@@ -228,18 +243,17 @@ def break_glass_form(request: Approval) -> View:
     return modal(title, blocks, callback_id=BREAK_GLASS_CALLBACK, submit=submit, metadata=metadata)
 
 
-def details_view(request: Approval, history: Sequence[ApprovalEvent], *, viewer: str, is_admin: bool) -> View:
-    """Everything about a request, and its history."""
+def details_view(
+    request: Approval, history: Sequence[ApprovalEvent], *, viewer: str, is_admin: bool, ends: bool = False
+) -> View:
+    """Everything about a request, and its history. `ends`: what lies below it is out of date."""
     lines = [
         f"• {when(event.at)}: {event.event.replace('_', ' ')}"
         + (f" by {mention(event.actor)}" if event.actor != "system" else "")
         + (f": {safe(event.detail, 200)}" if event.detail else "")
         for event in history[-20:]
     ]
-    blocks = [section(_asks(request)), *_facts(request), *_money(request)]
-    if request.state not in (ApprovalState.PENDING, ApprovalState.DRAFT):
-        blocks.append(section(outcome_line(request)))
-    blocks.append(section("\n".join(["*History*", *lines])))
+    blocks = [*_told(request), section("\n".join(["*History*", *lines]))]
     mine = request.state is ApprovalState.PENDING and viewer == request.requested_by
     if mine:
         own = [button("Withdraw", ACTION_WITHDRAW, value=str(request.id))]
@@ -247,4 +261,5 @@ def details_view(request: Approval, history: Sequence[ApprovalEvent], *, viewer:
             own.append(button("Break the glass…", ACTION_BREAK_GLASS, value=str(request.id), style="danger"))
         blocks.append(actions(*own))
     blocks.append(context(f"Request id `{request.id}` · quoted `{request.digest[:12]}`"))
-    return modal("Request", blocks, callback_id=DETAILS_CALLBACK, metadata=json.dumps({"request": str(request.id)}))
+    metadata = json.dumps({"request": str(request.id)})
+    return modal(DETAILS_TITLE, blocks, callback_id=DETAILS_CALLBACK, metadata=metadata, ends=ends)

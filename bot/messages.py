@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from blocks.text import channel, safe
-from functions.model.approval import Approval
+from functions.model.approval import Approval, ApprovalState
 
 
 def unexpected(reference: str) -> str:
@@ -76,7 +76,9 @@ def promoted(name: str) -> str:
 
 def decided(request: Approval) -> str:
     """For the one who pressed, in private; every copy of the request says it too."""
-    said = f"{safe(request.quoted.title, 150)}: {request.state.value.replace('_', ' ')}."
+    failed = request.state is ApprovalState.LAUNCH_FAILED
+    state = "approved, but it could not be done" if failed else request.state.value
+    said = f"{safe(request.quoted.title, 150)}: {state}."
     return f"{said} {safe(request.outcome, 500)}" if request.outcome else said
 
 

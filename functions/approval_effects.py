@@ -9,7 +9,7 @@ from uuid import UUID
 
 from functions.approval_quotes import Asked, asked_of, quoted
 from functions.budget_rules import apply_limit_change
-from functions.errors import BrightRunError, NotAllowed
+from functions.errors import BrightRunError, Conflict, NotAllowed
 from functions.model.approval import STARTS, Approval, ApprovalKind, ApprovalState
 from functions.model.budget import LimitChange
 from functions.model.money import dollars
@@ -44,6 +44,8 @@ def carry_out(
     try:
         # The budget's row is every start's turnstile, also of approved ones.
         tx.ledger.lock_limit(request.team_id)
+        if request.kind is ApprovalKind.LIMIT_INCREASE:
+            _require_raise(tx.ledger.limit(request.team_id), asked.limit_cents)
         _, facts = quoted(tx, files, team_id=request.team_id, asked=asked, provider=provider, now=now)
     except BrightRunError as error:
         return Effect(ApprovalState.LAUNCH_FAILED, outcome=str(error))
@@ -66,6 +68,11 @@ def carry_out(
     tx.ledger.set_limit(request.team_id, asked.limit_cents)
     apply_limit_change(tx, team_id=request.team_id, change=change, channel_id=request.channel_id)
     return Effect(ApprovalState.APPROVED, outcome=f"The limit is {dollars(asked.limit_cents)} now.")
+
+
+def _require_raise(limit_cents: int, asked_cents: int) -> None:
+    if asked_cents <= limit_cents:
+        raise Conflict(f"The limit is {dollars(limit_cents)} already.")
 
 
 def _start(

@@ -1,13 +1,30 @@
-"""Which starts somebody else has to agree to."""
+"""Which starts somebody else has to agree to, and who may decide a request, until when."""
 
 from __future__ import annotations
 
-from functions.model.approval import ApprovalKind
+from datetime import datetime
+
+from functions.errors import Conflict, InvalidInput, NotAllowed
+from functions.model.approval import Approval, ApprovalKind, ApprovalState
 from functions.model.catalog import PRACTICE_PROVIDER, Tier
 from functions.model.estimate import Estimate
+from functions.model.people import Person, Role
 
 # FR7.1.1: an on-demand job that may cost more than this needs an approval, budget or not.
 COSTLY_CENTS = 150_00
+JUSTIFICATION_MIN = 50
+# Why nothing can be decided or withdrawn any more.
+_TOO_LATE = {
+    ApprovalState.DRAFT: "has not been put before anybody yet",
+    ApprovalState.APPROVED: "is approved already",
+    ApprovalState.LAUNCHED: "is approved already",
+    ApprovalState.LAUNCH_FAILED: "is approved already",
+    ApprovalState.REJECTED: "is declined already",
+    ApprovalState.CANCELLED: "was withdrawn by the person who asked",
+    ApprovalState.EXPIRED: "has expired",
+    ApprovalState.SUPERSEDED: "is superseded already",
+}
+_ASK_ANEW = frozenset({ApprovalState.EXPIRED, ApprovalState.SUPERSEDED})
 
 
 # How far a run may pass the upper estimate that was approved, in percent.
@@ -28,3 +45,49 @@ def needs_approval(estimate: Estimate, tier: Tier, remaining_cents: int) -> Appr
     if not tier.preemptible and tier.provider != PRACTICE_PROVIDER and estimate.cents_high > COSTLY_CENTS:
         return ApprovalKind.COSTLY_START
     return None
+
+
+def require_decider(person: Person, request: Approval, *, break_glass: bool) -> None:
+    """Let pass who may decide the request; with `break_glass`, also an admin who asked.
+
+    Raises:
+        NotAllowed: the person's role may not decide, or it is their own request.
+    """
+    if person.role not in request.policy.roles:
+        raise NotAllowed(
+            f"Your role, {person.role.value}, may not decide this.",
+            fix="A budget manager or an admin can; they have been asked.",
+        )
+    if person.user_id != request.requested_by:
+        return
+    if not break_glass:
+        raise NotAllowed(
+            "Nobody decides their own request.",
+            fix="Another manager has to. In an emergency an admin can break the glass, which everybody will see.",
+        )
+    if person.role is not Role.ADMIN:
+        raise NotAllowed("Only an admin can break the glass.", fix="Another manager can decide this.")
+
+
+def require_pending(request: Approval, now: datetime) -> None:
+    """Let pass a request that waits for a decision.
+
+    Raises:
+        Conflict: it was decided, withdrawn, superseded or has expired.
+    """
+    late = request.state is ApprovalState.PENDING and now >= request.expires_at
+    state = ApprovalState.EXPIRED if late else request.state
+    if state is ApprovalState.PENDING:
+        return
+    fix = "It has to be asked anew." if state in _ASK_ANEW else "Its Details say who did that, and why."
+    raise Conflict(f"This request {_TOO_LATE[state]}.", fix=fix)
+
+
+def require_justification(note: str) -> None:
+    """Let pass an admin who decides their own request with a justification.
+
+    Raises:
+        InvalidInput: it is too short; its field is `note`.
+    """
+    if len(note.strip()) < JUSTIFICATION_MIN:
+        raise InvalidInput(f"Justify it in at least {JUSTIFICATION_MIN} characters.", field="note")

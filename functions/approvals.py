@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from functions.access import require
 from functions.approval_effects import Effect, carry_out
 from functions.approval_quotes import Asked, quoted
+from functions.approval_rules import require_decider, require_justification, require_pending
 from functions.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from functions.model.approval import LEGAL, Approval, ApprovalEvent, ApprovalKind, ApprovalPolicy, ApprovalState, Quoted
 from functions.model.money import dollars
@@ -18,7 +19,6 @@ from functions.model.views import QueueLimits
 from functions.ports import Clock, Database, Files, Transaction
 
 REASON_MIN, REASON_MAX = 10, 1000
-JUSTIFICATION_MIN = 50
 DRAFT_LIFE = timedelta(hours=2)
 BREAK_GLASS = "Break-glass: "
 # FR7.1.2: reminded half-way, escalated to the admins when an eighth of the time is left.
@@ -95,9 +95,10 @@ def submit_request(db: Database, *, clock: Clock, person: Person, request_id: UU
 
     Raises:
         InvalidInput: the reason is too short or too long.
-        NotAllowed: it is another person's draft.
+        NotAllowed: the person may not start jobs any more, or it is another person's draft.
         Conflict: it is no draft any more, or nobody could decide it.
     """
+    require(person, Permission.START_JOBS)
     reason = reason.strip()
     if not REASON_MIN <= len(reason) <= REASON_MAX:
         raise InvalidInput(f"Say why, in {REASON_MIN} to {REASON_MAX:,} characters.", field="reason")
@@ -150,8 +151,10 @@ def decide(
     """
     with db.transaction() as tx:
         request, now = _locked(tx, person, request_id), clock()
-        _require_decider(person, request, note, break_glass=break_glass)
-        _require_pending(request, now)
+        require_decider(person, request, break_glass=break_glass)
+        require_pending(request, now)
+        if break_glass:
+            require_justification(note)
         if not approve and not note.strip():
             raise InvalidInput("Say why, so that the person can do better next time.", field="note")
         said = (BREAK_GLASS if break_glass else "") + note.strip()
@@ -178,6 +181,22 @@ def decide(
         return result
 
 
+def to_decide(
+    tx: Transaction, *, person: Person, request_id: UUID, now: datetime, break_glass: bool = False
+) -> Approval:
+    """The request that the person is about to decide, before they are asked why.
+
+    Raises:
+        NotAllowed: the person's role may not decide, or it is their own request.
+        Conflict: it was decided, withdrawn, superseded or has expired.
+        NotFound: there is none.
+    """
+    request, _ = get_request(tx, team_id=person.team_id, request_id=request_id)
+    require_decider(person, request, break_glass=break_glass)
+    require_pending(request, now)
+    return request
+
+
 def cancel_request(db: Database, *, clock: Clock, person: Person, request_id: UUID) -> Approval:
     """Withdraw one's own request.
 
@@ -189,7 +208,7 @@ def cancel_request(db: Database, *, clock: Clock, person: Person, request_id: UU
         request, now = _locked(tx, person, request_id), clock()
         if request.requested_by != person.user_id:
             raise NotAllowed("Only the person who asked can withdraw a request.")
-        _require_pending(request, now)
+        require_pending(request, now)
         return _become(tx, request, ApprovalState.CANCELLED, now, person.user_id)
 
 
@@ -240,33 +259,6 @@ def _locked(tx: Transaction, person: Person, request_id: UUID) -> Approval:
     if request is None or request.team_id != person.team_id:
         raise NotFound("There is no such request in this workspace.")
     return request
-
-
-def _require_decider(person: Person, request: Approval, note: str, *, break_glass: bool) -> None:
-    if person.role not in request.policy.roles:
-        raise NotAllowed(
-            f"Your role, {person.role.value}, may not decide this.",
-            fix="A budget manager or an admin can; they have been asked.",
-        )
-    if person.user_id != request.requested_by:
-        return
-    if not break_glass:
-        raise NotAllowed(
-            "Nobody decides their own request.",
-            fix="Another manager has to. In an emergency an admin can break the glass, which everybody will see.",
-        )
-    if person.role is not Role.ADMIN:
-        raise NotAllowed("Only an admin can break the glass.")
-    if len(note.strip()) < JUSTIFICATION_MIN:
-        raise InvalidInput(f"Justify it in at least {JUSTIFICATION_MIN} characters.", field="note")
-
-
-def _require_pending(request: Approval, now: datetime) -> None:
-    if request.state is not ApprovalState.PENDING:
-        who = f" by <@{request.decided_by}>" if request.decided_by else ""
-        raise Conflict(f"This request is {request.state.value.replace('_', ' ')} already{who}.")
-    if now >= request.expires_at:
-        raise Conflict("This request has expired.", fix="It has to be asked anew.")
 
 
 def _become(

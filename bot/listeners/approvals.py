@@ -11,13 +11,15 @@ from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
 from blocks import approvals as screens
+from blocks.text import MessageParts
 from bot import messages
 from bot.commands import TRAIN
 from bot.context import BotContext
 from bot.errors import sentence
-from bot.modals import answer_in_modal
+from bot.last_resort import told
+from bot.modals import answer_in_modal, fill_or_explain
 from bot.presses import answer_privately
-from bot.request import origin
+from bot.request import first_time, origin
 from functions import approvals
 from functions.access import require
 from functions.approval_quotes import Asked
@@ -83,26 +85,36 @@ class Approvals:
         self._window(ack, body, client, "Ask for a higher limit", content)
 
     def ask_why_not(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
-        """ "Decline…"."""
-        self._window(ack, body, client, "Decline", lambda person: screens.reject_form(self._request(person, body)))
+        """ "Decline…": who may not, or too late, hears it before they write why."""
+        self._window(ack, body, client, "Decline", lambda person: screens.reject_form(self._to_decide(person, body)))
 
     def ask_justification(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
         """ "Break the glass…"."""
-        self._window(
-            ack, body, client, "Break the glass", lambda person: screens.break_glass_form(self._request(person, body))
-        )
+
+        def content(person: Person) -> View:
+            return screens.break_glass_form(self._to_decide(person, body, break_glass=True))
+
+        self._window(ack, body, client, "Break the glass", content)
+
+    def _to_decide(self, person: Person, body: dict[str, Any], *, break_glass: bool = False) -> Approval:
+        now = self._context.clock()
+        with self._context.db.transaction() as tx:
+            return approvals.to_decide(tx, person=person, request_id=_pressed(body), now=now, break_glass=break_glass)
 
     def details(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
         """Everything about a request."""
 
         def content(person: Person) -> View:
             require(person, Permission.VIEW)
-            with self._context.db.transaction() as tx:
-                request, history = approvals.get_request(tx, team_id=person.team_id, request_id=_pressed(body))
-            is_admin = person.role is Role.ADMIN
-            return screens.details_view(request, history, viewer=person.user_id, is_admin=is_admin)
+            return self._details(person, _pressed(body))
 
-        self._window(ack, body, client, "Request", content)
+        self._window(ack, body, client, screens.DETAILS_TITLE, content)
+
+    def _details(self, person: Person, request_id: UUID, *, ends: bool = False) -> View:
+        with self._context.db.transaction() as tx:
+            request, history = approvals.get_request(tx, team_id=person.team_id, request_id=request_id)
+        is_admin = person.role is Role.ADMIN
+        return screens.details_view(request, history, viewer=person.user_id, is_admin=is_admin, ends=ends)
 
     def _window(
         self, ack: Ack, body: dict[str, Any], client: WebClient, title: str, content: Callable[[Person], View]
@@ -127,10 +139,6 @@ class Approvals:
             asked=asked,
             channel_id=channel_id,
         )
-
-    def _request(self, person: Person, body: dict[str, Any]) -> Approval:
-        with self._context.db.transaction() as tx:
-            return approvals.get_request(tx, team_id=person.team_id, request_id=_pressed(body))[0]
 
     def submit(self, ack: Ack, body: dict[str, Any]) -> None:
         """The request goes to the managers."""
@@ -164,24 +172,30 @@ class Approvals:
 
     def approve(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
         """ "Approve…", confirmed in Slack's own dialog. Who may not, or too late, hears why in private."""
-        self._press(
-            ack, body, client, lambda person: messages.decided(self._decide(person, _pressed(body), approve=True))
-        )
+        ack()
+
+        def act(person: Person) -> MessageParts:
+            return messages.decided(self._decide(person, _pressed(body), approve=True)), []
+
+        answer_privately(self._context, body, client, act)
 
     def withdraw(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
-        """One's own request."""
+        """One's own request: the window in which it was pressed says what became of it."""
+        ack()
+        view_id = body["view"]["id"]
 
-        def act(person: Person) -> str:
+        def fill() -> None:
+            person = origin(body).person(self._context)
             request = approvals.cancel_request(
                 self._context.db, clock=self._context.clock, person=person, request_id=_pressed(body)
             )
-            return messages.decided(request)
+            client.views_update(view_id=view_id, view=self._details(person, request.id))
 
-        self._press(ack, body, client, act)
+        def draw() -> None:
+            if first_time(self._context, body):
+                fill_or_explain(client, view_id=view_id, title=screens.DETAILS_TITLE, fill=fill)
 
-    def _press(self, ack: Ack, body: dict[str, Any], client: WebClient, act: Callable[[Person], str]) -> None:
-        ack()
-        answer_privately(self._context, body, client, lambda person: (act(person), []))
+        self._context.later(told(draw, body=body, client=client))
 
     def reject(self, ack: Ack, body: dict[str, Any]) -> None:
         """Declined, with its reason."""
@@ -196,9 +210,7 @@ class Approvals:
 
         def act() -> View:
             request = self._decide(person, _kept(body), approve=approve, note=_reason(body), break_glass=break_glass)
-            with self._context.db.transaction() as tx:
-                _, history = approvals.get_request(tx, team_id=person.team_id, request_id=request.id)
-            return screens.details_view(request, history, viewer=person.user_id, is_admin=False)
+            return self._details(person, request.id, ends=True)
 
         _submitted(ack, act)
 

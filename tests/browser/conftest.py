@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
 
+from bot.context import BotContext
 from functions.model.training_file import TrainingFile
 from infra.clock import utc_now
 from infra.postgres.database import PostgresDatabase
 from tests.browser.chromium import chromium, tab
 from tests.scenario.house import SetClock, add_demo_file
-from tests.scenario.stage import CHANNEL, Stage, staged
+from tests.scenario.stage import CHANNEL, ClockAhead, Stage, staged
 
-PHONE = {"width": 390, "height": 844}
-DESK = {"width": 1280, "height": 860}
+PHONE_WIDTH, HEIGHT = 390, 844
 
 
 @pytest.fixture(scope="package")
@@ -27,9 +28,23 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def stage(db: PostgresDatabase, tmp_path: Path) -> Iterator[Stage]:
+def clock() -> ClockAhead:
+    """The bot's time of day, which a test may let pass."""
+    return ClockAhead()
+
+
+@pytest.fixture
+def arranged() -> Callable[[BotContext], BotContext]:
+    """What is special about this installation; a test or a module gives its own."""
+    return lambda context: context
+
+
+@pytest.fixture
+def stage(
+    db: PostgresDatabase, tmp_path: Path, clock: ClockAhead, arranged: Callable[[BotContext], BotContext]
+) -> Iterator[Stage]:
     """Everything up; no training file yet."""
-    with staged(db, tmp_path) as ready:
+    with staged(db, tmp_path, change=lambda context: arranged(replace(context, clock=clock))) as ready:
         yield ready
 
 
@@ -42,28 +57,28 @@ def training_file(stage: Stage, demo_file: Path) -> TrainingFile:
 @pytest.fixture
 def elena(stage: Stage, browser: Browser) -> Iterator[Page]:
     """An engineer at her desk."""
-    with tab(browser, _address(stage, "U0ELENA"), **DESK) as page:
+    with tab(browser, _address(stage, "U0ELENA"), height=HEIGHT) as page:
         yield page
 
 
 @pytest.fixture
 def marcus(stage: Stage, browser: Browser) -> Iterator[Page]:
     """A manager on a phone."""
-    with tab(browser, _address(stage, "U0MARCUS"), **PHONE) as page:
+    with tab(browser, _address(stage, "U0MARCUS"), width=PHONE_WIDTH, height=HEIGHT) as page:
         yield page
 
 
 @pytest.fixture
 def ada(stage: Stage, browser: Browser) -> Iterator[Page]:
     """An admin on a phone, if the test makes her one."""
-    with tab(browser, _address(stage, "U0ADA"), **PHONE) as page:
+    with tab(browser, _address(stage, "U0ADA"), width=PHONE_WIDTH, height=HEIGHT) as page:
         yield page
 
 
 @pytest.fixture
 def vic(stage: Stage, browser: Browser) -> Iterator[Page]:
     """A viewer on a phone."""
-    with tab(browser, _address(stage, "U0VIEWER"), **PHONE) as page:
+    with tab(browser, _address(stage, "U0VIEWER"), width=PHONE_WIDTH, height=HEIGHT) as page:
         yield page
 
 

@@ -43,3 +43,14 @@ def card(page: Page) -> Locator:
 def fits(place: Locator) -> Any:
     """Whether nothing has to be scrolled sideways."""
     return place.evaluate("node => node.scrollWidth <= node.clientWidth && document.body.scrollWidth <= innerWidth")
+
+
+def submit(page: Page) -> None:
+    """The window's own button."""
+    page.get_by_test_id("modal-submit").click()
+
+
+def close(page: Page) -> None:
+    """The window and all below it."""
+    page.get_by_test_id("modal-close").click()
+    expect(page.get_by_test_id("modal")).to_have_count(0)

@@ -1,0 +1,64 @@
+"""Pausing, resuming and cancelling a run, as people click it in a real browser."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from blocks.lifecycle import (
+    ACTION_CANCEL,
+    ACTION_PAUSE,
+    ACTION_RESUME,
+    CANCEL_CALLBACK,
+    NOTES_ACTION,
+    REASON_BLOCK,
+    RESUME_CALLBACK,
+    STOPPED_CALLBACK,
+)
+from functions.model.events import Interrupted
+from functions.model.states import JobState
+from tests.browser.hands import PATIENCE_MS, act, card, choose, modal
+from tests.scenario.paper import TRAINED
+from tests.scenario.stage import Stage
+
+pytestmark = pytest.mark.usefixtures("training_file")
+
+
+def training(stage: Stage) -> None:
+    stage.start()
+    stage.elena.close(stage.elena.views()[-1], whole_stack=True)
+    stage.reconciler.step()
+    stage.tell(*TRAINED)
+    stage.post()
+
+
+def test_paused_resumed_and_cancelled(stage: Stage, elena: Page) -> None:
+    training(stage)
+    act(card(elena), ACTION_PAUSE).click()
+    expect(elena.get_by_test_id("confirm-yes")).to_be_visible()
+    elena.get_by_test_id("confirm-no").click()
+    assert stage.job().stop is None
+    act(card(elena), ACTION_PAUSE).click()
+    elena.get_by_test_id("confirm-yes").click()
+    expect(elena.locator("#main")).to_contain_text("saves where it is and frees its machine", timeout=PATIENCE_MS)
+    stage.tell(Interrupted(step=10, signal="pause"), first=len(TRAINED) + 1)
+    stage.post()
+    expect(card(elena)).to_contain_text("costs nothing until it is resumed", timeout=PATIENCE_MS)
+
+    act(card(elena), ACTION_RESUME).click()
+    expect(modal(elena, RESUME_CALLBACK)).to_contain_text("goes on from the checkpoint of step 5")
+    elena.get_by_test_id("modal-submit").click()
+    expect(modal(elena, STOPPED_CALLBACK)).to_contain_text("in the queue again", timeout=PATIENCE_MS)
+    elena.get_by_test_id("modal-cancel").click()
+    stage.post()
+
+    act(card(elena), ACTION_CANCEL).click()
+    form = modal(elena, CANCEL_CALLBACK)
+    act(form, NOTES_ACTION).fill("The client left.")
+    choose(elena, form, REASON_BLOCK, "Too expensive")
+    form.get_by_text("I understand that this cannot be undone").click()
+    elena.get_by_test_id("modal-submit").click()
+    expect(modal(elena, STOPPED_CALLBACK)).to_contain_text("is cancelled", timeout=PATIENCE_MS)
+    stage.post()
+    expect(card(elena)).to_contain_text("Too expensive", timeout=PATIENCE_MS)
+    assert stage.job().state is JobState.CANCELLED
