@@ -108,12 +108,14 @@ def submit_request(db: Database, *, clock: Clock, person: Person, request_id: UU
             raise NotAllowed("This is somebody else's request.")
         if request.state is ApprovalState.PENDING:
             return request
-        if request.state is not ApprovalState.DRAFT:
-            raise Conflict(f"This request is {request.state.value}.", fix="Ask anew.")
+        now, drafted = clock(), request.state is ApprovalState.DRAFT
+        if request.state is ApprovalState.EXPIRED or (drafted and now >= request.expires_at):
+            raise Conflict("This form has lain open for too long.", fix="Go back and ask anew.")
+        if not drafted:
+            require_pending(request, now)
         deciders = deciders_of(tx, request)
         if not deciders:
             raise Conflict("Nobody here could decide this.", fix="An admin makes somebody a manager first.")
-        now = clock()
         form = str(request.subject.get("request_key", ""))
         for older in tx.approvals.of_request_key(person.team_id, form) if form else ():
             _become(

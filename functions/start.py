@@ -165,7 +165,7 @@ def require_no_approval(estimate: Estimate, tier: str) -> None:
     if kind is ApprovalKind.COSTLY_START:
         raise ApprovalNeeded(
             f"A run without interruptions that may cost {dollars(estimate.cents_high)} needs an approval.",
-            fix="Ask for one with the button below.",
+            fix="Ask for one with “Ask for approval…” above.",
         )
 
 

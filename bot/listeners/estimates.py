@@ -9,14 +9,17 @@ from slack_bolt import Ack, App
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
+from blocks.errors import error_blocks, failure_view
 from blocks.review import ACTION_QUOTE, review
 from bot import messages
 from bot.context import BotContext
 from bot.presses import answer_privately
+from functions.errors import BrightRunError
 from functions.model.people import Person
 from functions.model.views import QuoteView
 from functions.quoting import draw_quote, quote_view
 
+_TITLE = "Download estimate"
 # The review was started, closed or drawn anew meanwhile: what stands there now must stay.
 _MOVED_ON = {"hash_conflict", "not_found", "view_not_found", "expired"}
 
@@ -26,13 +29,27 @@ def register(app: App, context: BotContext) -> None:
 
     def press(ack: Ack, body: dict[str, Any], client: WebClient) -> None:
         ack()
-        answer_privately(context, body, client, lambda person: _send(context, person, body["view"], client))
+        answer_privately(context, body, client, lambda person: _send_or_explain(context, person, body, client))
 
     app.action(ACTION_QUOTE)(press)
 
 
-def _send(context: BotContext, person: Person, shown_view: dict[str, Any], client: WebClient) -> None:
-    quote = quote_view(
+def _send_or_explain(context: BotContext, person: Person, body: dict[str, Any], client: WebClient) -> None:
+    try:
+        quote = _quote(context, person, body["view"], client)
+    except BrightRunError as refused:
+        # A message would lie behind the window, where nobody looks for it.
+        view = failure_view(_TITLE, str(refused), error_blocks(refused))
+        try:
+            client.views_push(trigger_id=body["trigger_id"], view=view)
+        except SlackApiError:
+            raise refused from None
+        return
+    _send(context, person, quote, body["view"], client)
+
+
+def _quote(context: BotContext, person: Person, shown_view: dict[str, Any], client: WebClient) -> QuoteView:
+    return quote_view(
         context.db,
         context.files,
         clock=context.clock,
@@ -41,6 +58,9 @@ def _send(context: BotContext, person: Person, shown_view: dict[str, Any], clien
         person_name=_name(client, person.user_id),
         request_key=json.loads(shown_view["private_metadata"])["key"],
     )
+
+
+def _send(context: BotContext, person: Person, quote: QuoteView, shown_view: dict[str, Any], client: WebClient) -> None:
     note = _Note(client, shown_view, quote)
     note.write(messages.drawing_quote())
     try:

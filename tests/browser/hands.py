@@ -7,6 +7,11 @@ from typing import Any
 from playwright.sync_api import Locator, Page, expect
 
 from blocks.card import ACTION_DETAILS
+from blocks.review import CHECKLIST_BLOCK, REVIEW_CALLBACK
+from blocks.train_form import ACTION_FILE, TRAIN_CALLBACK
+from functions.model.people import Role
+from tests.scenario.house import TEAM
+from tests.scenario.stage import Stage
 
 PATIENCE_MS = 15_000
 
@@ -54,3 +59,35 @@ def close(page: Page) -> None:
     """The window and all below it."""
     page.get_by_test_id("modal-close").click()
     expect(page.get_by_test_id("modal")).to_have_count(0)
+
+
+def give_role(stage: Stage, user_id: str, role: Role) -> None:
+    """An admin has changed it meanwhile."""
+    with stage.db.transaction() as tx:
+        tx.people.set_role(TEAM, user_id, role)
+
+
+def open_train(page: Page) -> Locator:
+    """/train with the first training file chosen."""
+    say(page, "/train")
+    form = modal(page, TRAIN_CALLBACK)
+    act(form, ACTION_FILE).click()
+    expect(page.get_by_test_id("options").locator("[role=option]").first).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(form).to_contain_text("training pairs", timeout=PATIENCE_MS)
+    return form
+
+
+def open_review(page: Page) -> Locator:
+    """The same, and on to the review."""
+    open_train(page)
+    submit(page)
+    return modal(page, REVIEW_CALLBACK)
+
+
+def start(page: Page, review: Locator) -> None:
+    """All three ticks, and Start training."""
+    boxes = review.locator(f'[data-block-id="{CHECKLIST_BLOCK}"]').get_by_role("checkbox")
+    for number in range(3):
+        boxes.nth(number).check()
+    submit(page)
