@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
@@ -27,8 +28,10 @@ from blocks.lifecycle import ACTION_PROMOTE
 from blocks.review import REVIEW_CALLBACK
 from functions import approvals
 from functions.model.approval import Approval, ApprovalState
+from functions.model.training_file import TrainingFile
+from infra.clock import utc_now
 from tests.browser.hands import PATIENCE_MS, act, close, modal, say, submit
-from tests.scenario.house import TEAM
+from tests.scenario.house import TEAM, SetClock, add_demo_file, start
 from tests.scenario.stage import ClockAhead, Stage
 
 WHY = "The client sees it on Friday."
@@ -129,6 +132,21 @@ class Asking:
         with self.stage.db.transaction() as tx:
             tx.ledger.lock_limit(TEAM)
             tx.ledger.set_rules(TEAM, tx.ledger.rules(TEAM).model_copy(update={"limit_cents": cents, **rules}))
+
+
+def line_up(stage: Stage, demo_file: Path, folder: Path, *names: str) -> None:
+    """Runs on files of their own: the first one trains, the others wait."""
+    for number, name in enumerate(names):
+        start(stage.db, stage.files, another_file(stage, demo_file, folder, number), SetClock(utc_now()), name=name)
+        stage.reconciler.step()
+        stage.post()
+
+
+def another_file(stage: Stage, demo_file: Path, folder: Path, number: int) -> TrainingFile:
+    """The demo's file with some blanks, which is another file."""
+    path = folder / f"copy-{number}.json"
+    path.write_bytes(demo_file.read_bytes() + b" " * number)
+    return add_demo_file(stage.db, stage.files, path, SetClock(utc_now()))
 
 
 def request(page: Page) -> Locator:

@@ -15,10 +15,9 @@ from bot.context import BotContext
 from functions import catalog
 from functions.lifecycle import cancel_job
 from functions.model.approval import STARTS, ApprovalKind, ApprovalState
-from infra.clock import utc_now
-from tests.browser.asking import WHY, Asking, request
+from tests.browser.asking import WHY, Asking, line_up, request
 from tests.browser.hands import act, close, fits
-from tests.scenario.house import ELENA, TEAM, SetClock, add_demo_file, start
+from tests.scenario.house import ELENA, TEAM
 from tests.scenario.paper import TRAINED
 from tests.scenario.stage import ClockAhead, Stage
 
@@ -180,13 +179,7 @@ def test_a_higher_limit(asking: Asking) -> None:
 
 
 def test_a_place_in_the_queue(asking: Asking, demo_file: Path, tmp_path: Path) -> None:
-    for number, name in enumerate(("Training", "Waiting 1", "Waiting 2")):
-        path = tmp_path / f"copy-{number}.json"
-        path.write_bytes(demo_file.read_bytes() + b" " * number)
-        clock, stage = SetClock(utc_now()), asking.stage
-        start(stage.db, stage.files, add_demo_file(stage.db, stage.files, path, clock), clock, name=name)
-        stage.reconciler.step()
-        stage.post()
+    line_up(asking.stage, demo_file, tmp_path, "Training", "Waiting 1", "Waiting 2")
     walk(asking, PROMOTION)
 
 
