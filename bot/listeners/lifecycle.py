@@ -142,6 +142,8 @@ class Lifecycle:
         """ "Move to front", confirmed in Slack's own dialog."""
 
         def act(person: Person, job_id: UUID) -> str:
+            if not person.may(Permission.START_JOBS):
+                require(person, Permission.PROMOTE_JOBS)
             if not person.may(Permission.PROMOTE_JOBS):
                 return self._ask_to_promote(person, job_id, origin(body).channel_id)
             job = lifecycle.promote_job(self._context.db, clock=self._context.clock, person=person, job_id=job_id)

@@ -30,7 +30,7 @@ from functions import approvals
 from functions.model.approval import Approval, ApprovalState
 from functions.model.training_file import TrainingFile
 from infra.clock import utc_now
-from tests.browser.hands import PATIENCE_MS, act, close, modal, say, submit
+from tests.browser.hands import PATIENCE_MS, act, close, modal, on_screen, say, submit
 from tests.scenario.house import TEAM, SetClock, add_demo_file, start
 from tests.scenario.stage import ClockAhead, Stage
 
@@ -164,6 +164,7 @@ def confirmed(page: Page, button: Locator) -> Locator:
     private = page.locator("#main article", has_text="Only visible to you")
     before = private.count()
     button.click()
+    assert on_screen(page, page.get_by_test_id("confirm"))
     page.get_by_test_id("confirm-yes").click()
     expect(private).to_have_count(before + 1, timeout=PATIENCE_MS)
     return private.last

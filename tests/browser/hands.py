@@ -50,6 +50,14 @@ def fits(place: Locator) -> Any:
     return place.evaluate("node => node.scrollWidth <= node.clientWidth && document.body.scrollWidth <= innerWidth")
 
 
+def on_screen(page: Page, place: Locator) -> bool:
+    """Whether it is wholly between the screen's sides."""
+    box, screen = place.bounding_box(), page.viewport_size
+    assert box is not None
+    assert screen is not None
+    return box["x"] >= 0 and box["x"] + box["width"] <= screen["width"]
+
+
 def submit(page: Page) -> None:
     """The window's own button."""
     page.get_by_test_id("modal-submit").click()

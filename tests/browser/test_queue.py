@@ -37,7 +37,7 @@ def test_a_full_queue_says_how_full_and_what_to_do(stage: Stage, elena: Page, de
 @pytest.mark.usefixtures("lined_up")
 def test_who_moves_what_to_the_front(stage: Stage, elena: Page, marcus: Page, vic: Page) -> None:
     said = confirmed(vic, move_to_front(vic, "Waiting 2"))
-    expect(said).to_contain_text("Your role, viewer, may not start training runs.")
+    expect(said).to_contain_text("Your role, viewer, may not move runs to the front of the queue.")
     expect(confirmed(elena, move_to_front(elena, "Waiting 3"))).to_contain_text("They have been asked")
     expect(confirmed(elena, move_to_front(elena, "Waiting 3"))).to_contain_text("You have asked for this already")
     expect(confirmed(marcus, move_to_front(marcus, "Waiting 2"))).to_contain_text("is the next one to start")
