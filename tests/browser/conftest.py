@@ -7,16 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import stripe
 from playwright.sync_api import Browser, Page
 
 from bot.context import BotContext
 from functions.model.training_file import TrainingFile
 from infra.clock import utc_now
 from infra.postgres.database import PostgresDatabase
+from infra.stripe_payments import StripePayments
 from tests.browser.chromium import chromium, tab
 from tests.scenario.house import SetClock, add_demo_file
 from tests.scenario.stage import CHANNEL, ClockAhead, Stage, staged
+from tests.serving import served
+from tests.stripe.fake import KEY, WEBHOOK_SECRET, FakeStripe
 
+SERVICE = "https://brightrun.test"
+Arrangement = Callable[[BotContext], BotContext]
 PHONE_WIDTH, HEIGHT = 390, 844
 
 
@@ -34,15 +40,29 @@ def clock() -> ClockAhead:
 
 
 @pytest.fixture
-def arranged() -> Callable[[BotContext], BotContext]:
+def arranged() -> Arrangement:
     """What is special about this installation; a test or a module gives its own."""
     return lambda context: context
 
 
 @pytest.fixture
-def stage(
-    db: PostgresDatabase, tmp_path: Path, clock: ClockAhead, arranged: Callable[[BotContext], BotContext]
-) -> Iterator[Stage]:
+def fake() -> FakeStripe:
+    """An empty account in test mode."""
+    return FakeStripe()
+
+
+@pytest.fixture
+def stripe_connected(fake: FakeStripe, monkeypatch: pytest.MonkeyPatch) -> Iterator[Arrangement]:
+    """With Stripe, whose SDK does not wait long before it tries again."""
+    monkeypatch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0.01)
+    monkeypatch.setattr(stripe.HTTPClient, "MAX_DELAY", 0.02)
+    with served(fake.app()) as url:
+        payments = StripePayments(KEY, webhook_secret=WEBHOOK_SECRET, service_url=SERVICE, api_url=url)
+        yield lambda context: replace(context, payments=payments)
+
+
+@pytest.fixture
+def stage(db: PostgresDatabase, tmp_path: Path, clock: ClockAhead, arranged: Arrangement) -> Iterator[Stage]:
     """Everything up; no training file yet."""
     with staged(db, tmp_path, change=lambda context: arranged(replace(context, clock=clock))) as ready:
         yield ready

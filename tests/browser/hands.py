@@ -69,6 +69,15 @@ def close(page: Page) -> None:
     expect(page.get_by_test_id("modal")).to_have_count(0)
 
 
+def explained(page: Page, *sentences: str) -> None:
+    """The window says why not, and has nothing to submit."""
+    window = page.get_by_test_id("modal")
+    for sentence in sentences:
+        expect(window).to_contain_text(sentence, timeout=PATIENCE_MS)
+    expect(page.get_by_test_id("modal-submit")).to_have_count(0)
+    assert fits(window.locator(".modal-body"))
+
+
 def give_role(stage: Stage, user_id: str, role: Role) -> None:
     """An admin has changed it meanwhile."""
     with stage.db.transaction() as tx:
