@@ -50,7 +50,25 @@ _WORDS = {
     "job.start_refused": "was refused a start",
     "training_file.added": "added a training file",
     "estimate.download": "downloaded an estimate",
+    "approval.approved": "approved a request",
+    "approval.rejected": "declined a request",
+    "approval.break_glass_approved": "broke the glass and approved their own request",
+    "top_up.asked": "asked for a page to top up",
+    "top_up.booked": "booked a top-up",
+    "refund.booked": "booked a refund",
+    "client.set_up": "set up a client",
+    "invoice.begun": "began an invoice",
+    "invoice.finalized": "finalised an invoice",
+    "job.promoted": "moved a run to the front",
+    "job.resumed": "resumed a run",
+    "job.retried": "took a failed run up again",
+    "job.pause_asked": "asked to pause a run",
+    "job.cancel_asked": "asked to cancel a run",
+    "artifact.download": "downloaded a result",
+    "report.download": "downloaded a report",
 }
+# Their values are words of the program.
+_STATES = frozenset({"kind", "state"})
 
 
 def audit_log(view: AuditView) -> View:
@@ -140,7 +158,7 @@ def _name(key: str) -> str:
 def _value(key: str, value: str | float | bool | None) -> str:
     if key.endswith("_cents") and isinstance(value, int):
         return money(value)
-    text = str(value)
+    text = str(value).replace("_", " ") if key in _STATES else str(value)
     if all(is_user(part) for part in text.split(", ")):
         return ", ".join(mention(part) for part in text.split(", "))
     if channel(text):

@@ -7,7 +7,7 @@ from typing import Any
 
 from blocks.text import Block, bounded, context, divider, safe, section, text_input
 from blocks.units import count, money
-from functions.errors import InvalidInput, OverBudget
+from functions.errors import InvalidInput, NotAllowed, OverBudget
 from functions.model.views import Alternative, ReviewView
 
 OVERRIDE_BLOCK, OVERRIDE_ACTION = "override", "override"
@@ -77,5 +77,6 @@ def read_override(values: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
 def override_block(error: Exception, view: Mapping[str, Any]) -> str:
     """The override's block, where the error belongs there and the review shows it; else ""."""
     shown = any(block.get("block_id") == OVERRIDE_BLOCK for block in view["blocks"])
-    about = isinstance(error, OverBudget) or (isinstance(error, InvalidInput) and error.field == OVERRIDE_BLOCK)
+    about = isinstance(error, OverBudget | NotAllowed)
+    about = about or (isinstance(error, InvalidInput) and error.field == OVERRIDE_BLOCK)
     return OVERRIDE_BLOCK if shown and about else ""

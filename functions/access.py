@@ -17,6 +17,9 @@ _NEEDS = {
     Permission.READ_AUDIT: "read the audit log",
     Permission.MANAGE_ROLES: "change roles",
 }
+# What managers do besides; the permission is the budget's.
+TO_INVOICE = "invoice clients"
+TO_OVERRIDE = "pass the budget's limit"
 
 
 def identify(tx: Transaction, *, team_id: str, user_id: str, default_role: Role) -> Person:
@@ -25,14 +28,14 @@ def identify(tx: Transaction, *, team_id: str, user_id: str, default_role: Role)
     return Person(team_id=team_id, user_id=user_id, role=role)
 
 
-def require(person: Person, permission: Permission) -> None:
-    """Let the person pass, or say why not.
+def require(person: Person, permission: Permission, *, to: str = "") -> None:
+    """Let the person pass, or say why not. `to` says what they wanted, where the permission covers several things.
 
     Raises:
         NotAllowed: the role does not include the permission.
     """
     if not person.may(permission):
         raise NotAllowed(
-            f"Your role, {person.role.value}, may not {_NEEDS[permission]}.",
+            f"Your role, {person.role.value}, may not {to or _NEEDS[permission]}.",
             fix="An admin of Bright Run can change your role.",
         )

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from uuid import uuid4
 
-from functions.access import require
+from functions.access import TO_INVOICE, require
 from functions.errors import InvalidInput
 from functions.model.invoices import Client, ClientForm, Terms
 from functions.model.people import Permission, Person
@@ -38,7 +38,7 @@ def client_form(tx: Transaction, payments: Payments | None, *, person: Person, n
         NotAllowed: the person may not change the budget.
         Unavailable: Stripe is not connected.
     """
-    require(person, Permission.MANAGE_BUDGET)
+    require(person, Permission.MANAGE_BUDGET, to=TO_INVOICE)
     mode = connected(payments).test_mode
     return ClientForm(name=name, client=_named(tx, person.team_id, name, test_mode=mode), test_mode=mode)
 
@@ -53,7 +53,7 @@ def set_up_client(
         InvalidInput: something is missing or wrong; `field` says what. Also where Stripe knows no such customer.
         Unavailable: Stripe is not connected, or does not answer.
     """
-    require(person, Permission.MANAGE_BUDGET)
+    require(person, Permission.MANAGE_BUDGET, to=TO_INVOICE)
     stripe = connected(payments)
     terms = terms_typed(choice)
     with db.transaction() as tx:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from functions.access import require
+from functions.access import TO_INVOICE, require
 from functions.errors import Conflict, InvalidInput, NotFound
 from functions.model.catalog import PRACTICE_TIER
 from functions.model.ids import derived_id
@@ -47,7 +47,7 @@ def invoices_view(tx: Transaction, payments: Payments | None, *, person: Person)
         NotAllowed: the person may not change the budget.
         Unavailable: Stripe is not connected.
     """
-    require(person, Permission.MANAGE_BUDGET)
+    require(person, Permission.MANAGE_BUDGET, to=TO_INVOICE)
     mode = connected(payments).test_mode
     runs, practice = _billable(tx, person.team_id, mode)
     clients = tx.invoices.clients(person.team_id, test_mode=mode)
@@ -78,7 +78,7 @@ def review_invoice(
         NotFound: no such client in the team.
         Unavailable: Stripe is not connected.
     """
-    require(person, Permission.MANAGE_BUDGET)
+    require(person, Permission.MANAGE_BUDGET, to=TO_INVOICE)
     mode = connected(payments).test_mode
     client = tx.invoices.client(person.team_id, client_id, lock=lock)
     if client is None or client.test_mode != mode:
@@ -139,7 +139,7 @@ def finish_invoice(
         Conflict: somebody discards it, or has changed or deleted it at Stripe.
         InvalidInput, Unavailable: Stripe refuses or does not answer.
     """
-    require(person, Permission.MANAGE_BUDGET)
+    require(person, Permission.MANAGE_BUDGET, to=TO_INVOICE)
     stripe = connected(payments)
     with db.transaction() as tx:
         invoice = tx.invoices.get(person.team_id, invoice_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from functions.access import require
+from functions.access import TO_OVERRIDE, require
 from functions.budget import budget_status
 from functions.budget_notices import tell_team
 from functions.errors import InvalidInput
@@ -24,7 +24,7 @@ def require_override(person: Person, reason: str) -> None:
         NotAllowed: the person is no manager.
         InvalidInput: the justification is too short or too long; its field is `override`.
     """
-    require(person, Permission.MANAGE_BUDGET)
+    require(person, Permission.MANAGE_BUDGET, to=TO_OVERRIDE)
     length = len(" ".join(reason.split()))
     if length < JUSTIFICATION_MIN:
         raise InvalidInput(

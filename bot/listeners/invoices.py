@@ -23,7 +23,7 @@ from bot.modals import answer_in_modal
 from bot.request import first_time, origin
 from bot.waiting import WaitingView
 from functions import clients, invoice_ends, invoices
-from functions.access import require
+from functions.access import TO_INVOICE, require
 from functions.errors import InvalidInput
 from functions.model.people import Permission, Person
 from functions.ports import Transaction
@@ -226,7 +226,7 @@ class Invoicing:
         choice = clients.ClientChoice(**typed)
         person = origin(body).person(self._context)
         try:
-            require(person, Permission.MANAGE_BUDGET)
+            require(person, Permission.MANAGE_BUDGET, to=TO_INVOICE)
             clients.check_client(choice, known=kept["known"])
         except Exception as error:  # noqa: BLE001 - shown at the field, by its reference where nobody foresaw it
             field = error.field if isinstance(error, InvalidInput) and error.field else screens.NAME

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from blocks.audit import AUDIT_CALLBACK
 from blocks.invoices import (
     ACTION_CLIENT,
     ACTION_FINISH,
@@ -66,7 +67,7 @@ def set_up(page: Page) -> None:
 def test_members_and_viewers_do_not_invoice(elena: Page, vic: Page) -> None:
     for page, role in ((elena, "member"), (vic, "viewer")):
         say(page, "/brightrun invoices")
-        explained(page, f"Your role, {role}, may not change the budget.", "An admin of Bright Run can change")
+        explained(page, f"Your role, {role}, may not invoice clients.", "An admin of Bright Run can change")
 
 
 def test_what_the_clients_form_does_not_take(stage: Stage, runs: Runs, marcus: Page, fake: FakeStripe) -> None:
@@ -89,7 +90,7 @@ def test_what_the_clients_form_does_not_take(stage: Stage, runs: Runs, marcus: P
         expect(form.get_by_test_id("input-error")).to_contain_text(sentence, timeout=PATIENCE_MS)
     give_role(stage, "U0MARCUS", Role.MEMBER)
     submit(marcus)
-    expect(form).to_contain_text("Your role, member, may not change the budget.", timeout=PATIENCE_MS)
+    expect(form).to_contain_text("Your role, member, may not invoice clients.", timeout=PATIENCE_MS)
     give_role(stage, "U0MARCUS", Role.MANAGER)
     act(form, PRICE).fill("75")
     act(form, CUSTOMER).fill("cus_nobody")
@@ -122,7 +123,7 @@ def test_reviewed_finalised_and_refused_on_the_way(stage: Stage, runs: Runs, mar
     expect(modal(marcus, REVIEW_CALLBACK)).to_contain_text("$66.56")
     give_role(stage, "U0MARCUS", Role.MEMBER)
     submit(marcus)
-    explained(marcus, "Your role, member, may not change the budget.")
+    explained(marcus, "Your role, member, may not invoice clients.")
     close(marcus)
     assert fake.invoices == {}
 
@@ -149,3 +150,9 @@ def test_reviewed_finalised_and_refused_on_the_way(stage: Stage, runs: Runs, mar
     expect(thread.get_by_role("link", name="Invoice BR-0001")).to_be_visible()
     marcus.get_by_test_id("thread-close").click()
     expect(act(invoices(marcus, "Nothing to invoice.", "Invoiced last"), ACTION_REVIEW)).to_have_count(0)
+    close(marcus)
+    say(marcus, "/budget audit")
+    log = modal(marcus, AUDIT_CALLBACK)
+    for said in ("set up a client", "began an invoice", "finalised an invoice"):
+        expect(log).to_contain_text(said, timeout=PATIENCE_MS)
+    assert fits(log.locator(".modal-body"))

@@ -97,7 +97,7 @@ def test_a_manager_passes_the_limit_on_a_phone_and_nobody_passes_a_hard_stop(ask
     refused(page, review, "At least 50 characters; this has 7. Say why it cannot wait.")
     act(review, OVERRIDE_ACTION).fill(REASON)
     give_role(stage, "U0MARCUS", Role.MEMBER)
-    refused(page, review, "Your role, member, may not change the budget.")
+    refused(page, review, "Your role, member, may not pass the budget's limit.")
     give_role(stage, "U0MARCUS", Role.MANAGER)
     asking.limit_is(1, hard_stop=True)
     refused(page, review, "Nothing may pass the limit here.")
