@@ -33,7 +33,9 @@ CHANGES = (ACTION_PERSON, ACTION_AREA, ACTION_DAYS)
 _FILTERS = "audit_filters"
 _ALL = "all"
 # What these say needs no label.
-_PLAIN = frozenset({"name", "job"})
+_PLAIN = frozenset({"name", "job", "cents"})
+# Where these are 0 they say nothing.
+_IF_ANY = frozenset({"test_mode", "fixed_price_cents", "margin_basis_points"})
 _WORDS = {
     "budget.limit_changed": "changed the budget's limit",
     "budget.period_changed": "changed the budget's period",
@@ -133,12 +135,17 @@ def _on(entry: AuditEntry) -> str:
 
 
 def _facts(entry: AuditEntry) -> str:
-    told = sorted((item for item in entry.detail.items() if item[1] != ""), key=lambda item: _place(item[0]))
+    said = (item for item in entry.detail.items() if item[1] != "" and (item[1] or item[0] not in _IF_ANY))
+    told = sorted(said, key=lambda item: _place(item[0]))
     parts = [_fact(key, value) for key, value in told]
     return bounded([" · ".join(parts)], 900) if parts else ""
 
 
 def _fact(key: str, value: str | float | bool | None) -> str:
+    if key == "test_mode":
+        return "test mode"
+    if key == "margin_basis_points" and isinstance(value, int):
+        return f"margin {value / 100:g} %"
     shown = _value(key, value)
     if key == "why":
         return f"“{shown}”"
@@ -156,7 +163,7 @@ def _name(key: str) -> str:
 
 
 def _value(key: str, value: str | float | bool | None) -> str:
-    if key.endswith("_cents") and isinstance(value, int):
+    if (key == "cents" or key.endswith("_cents")) and isinstance(value, int):
         return money(value)
     text = str(value).replace("_", " ") if key in _STATES else str(value)
     if all(is_user(part) for part in text.split(", ")):

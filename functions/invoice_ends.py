@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from functions.access import require
+from functions.access import TO_INVOICE, require
 from functions.errors import Conflict, InvalidInput, NotFound
 from functions.invoices import audit_invoice, book_final
 from functions.model.invoices import EndedInvoice, Invoice, InvoiceStatus, StripeInvoice, StripeStatus, VoidForm
@@ -33,7 +33,7 @@ def discard_invoice(
         Conflict: it was finalised meanwhile.
         InvalidInput, Unavailable: Stripe refuses or does not answer; discarding can be taken up again.
     """
-    require(person, Permission.MANAGE_BUDGET)
+    require(person, Permission.MANAGE_BUDGET, to=TO_INVOICE)
     stripe = connected(payments)
     invoice = _want(db, stripe, person, invoice_id, InvoiceStatus.DISCARDING, "", clock())
     if invoice.status not in _DRAFTS:
@@ -78,7 +78,7 @@ def void_form(db: Database, payments: Payments | None, *, person: Person, invoic
         Conflict: it is void already, or was never finalised.
         Unavailable: Stripe does not answer.
     """
-    require(person, Permission.MANAGE_BUDGET)
+    require(person, Permission.MANAGE_BUDGET, to=TO_INVOICE)
     stripe = connected(payments)
     with db.transaction() as tx:
         invoice = _get(tx, stripe, person, invoice_id)
@@ -112,7 +112,7 @@ def void_invoice(
         Conflict: it was paid, or never finalised.
         Unavailable: Stripe does not answer; voiding can be taken up again.
     """
-    require(person, Permission.MANAGE_BUDGET)
+    require(person, Permission.MANAGE_BUDGET, to=TO_INVOICE)
     stripe = connected(payments)
     invoice = _want(db, stripe, person, invoice_id, InvoiceStatus.VOIDING, reason_typed(reason), clock())
     if invoice.status is not InvoiceStatus.VOIDED:

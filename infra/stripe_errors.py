@@ -31,5 +31,15 @@ def _translated(error: stripe.StripeError) -> BrightRunError:
     if isinstance(error, stripe.IdempotencyError):
         return InvalidInput("Stripe has heard this request before, with another content.", fix="Open the window anew.")
     if isinstance(error, stripe.InvalidRequestError) and (error.http_status or 0) < 409:
-        return InvalidInput(f"Stripe refuses: {error.user_message}", where=error.param or "")
+        return _refused(error)
     return Unavailable("Stripe does not answer.", fix="Nothing is charged twice; try again in a minute.")
+
+
+def _refused(error: stripe.InvalidRequestError) -> InvalidInput:
+    what = f"Stripe refuses: {error.user_message}"
+    # What the parameter is called says nothing to a person, and `id` less than that.
+    if "customer" in what and error.code == "resource_missing" and error.param in ("id", "customer"):
+        return InvalidInput(
+            what, fix="Copy the customer's id from Stripe's dashboard; test and live mode each have customers of their own."
+        )
+    return InvalidInput(what, where=error.param or "")

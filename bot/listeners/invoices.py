@@ -177,7 +177,7 @@ class Invoicing:
         reason = body["view"]["state"]["values"][ends.REASON][ends.REASON].get("value") or ""
         person = origin(body).person(self._context)
         try:
-            require(person, Permission.MANAGE_BUDGET)
+            require(person, Permission.MANAGE_BUDGET, to=TO_INVOICE)
             invoice_ends.reason_typed(reason)
         except Exception as error:  # noqa: BLE001 - shown at the field, by its reference where nobody foresaw it
             ack(response_action="errors", errors={ends.REASON: sentence(error)})

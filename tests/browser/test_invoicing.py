@@ -95,7 +95,7 @@ def test_what_the_clients_form_does_not_take(stage: Stage, runs: Runs, marcus: P
     act(form, PRICE).fill("75")
     act(form, CUSTOMER).fill("cus_nobody")
     submit(marcus)
-    explained(marcus, "Stripe", "cus_nobody")
+    explained(marcus, "Stripe refuses: No such customer: 'cus_nobody'", "Copy the customer's id from Stripe")
     assert fake.customers == {}
 
 
@@ -153,6 +153,6 @@ def test_reviewed_finalised_and_refused_on_the_way(stage: Stage, runs: Runs, mar
     close(marcus)
     say(marcus, "/budget audit")
     log = modal(marcus, AUDIT_CALLBACK)
-    for said in ("set up a client", "began an invoice", "finalised an invoice"):
+    for said in ("set up a client", "began an invoice", "finalised an invoice", "$66.56", "margin 30 %"):
         expect(log).to_contain_text(said, timeout=PATIENCE_MS)
     assert fits(log.locator(".modal-body"))
