@@ -108,6 +108,8 @@ def _start(
                     cap_cents=request.quoted.cap_cents or None,
                 ),
             )
-    except (BrightRunError, NotAllowed) as error:
+    except NotAllowed:
+        return Effect(ApprovalState.LAUNCH_FAILED, outcome="Who asked for it may not start training runs any more.")
+    except BrightRunError as error:
         return Effect(ApprovalState.LAUNCH_FAILED, outcome=str(error))
     return Effect(ApprovalState.APPROVED, job_id=job.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from blocks.approvals import (
     ACTION_APPROVAL_DETAILS,
@@ -21,6 +21,8 @@ from blocks.approvals import (
 from functions.model.approval import ApprovalState
 from functions.model.people import Role
 from tests.browser.asking import WHY_NOT, Asking, press_approve, request
+from tests.browser.chromium import tab
+from tests.browser.conftest import HEIGHT, PHONE_WIDTH
 from tests.browser.hands import PATIENCE_MS, act, close, fits, give_role, modal, submit
 from tests.scenario.stage import ClockAhead, Stage
 
@@ -155,3 +157,22 @@ def test_too_late_in_an_open_window(asking: Asking, ada: Page) -> None:
     act(details, ACTION_WITHDRAW).click()
     window = asking.asker.get_by_test_id("modal")
     expect(window).to_contain_text("This request is approved already", timeout=PATIENCE_MS)
+
+
+def test_reminded_escalated_and_decided_in_a_direct_message(asking: Asking, browser: Browser) -> None:
+    """An admin who was not asked at first finds the request in their own conversation with the bot."""
+    asking.limit(600)
+    give_role(asking.stage, "U0ADA", Role.ADMIN)
+    asking.wait(hours=13)
+    asking.stage.post()
+    expect(request(asking.decider)).to_contain_text("Reminder", timeout=PATIENCE_MS)
+    asking.wait(hours=9)
+    asking.stage.post()
+    expect(request(asking.decider)).to_contain_text("The admins were asked as well", timeout=PATIENCE_MS)
+    address = f"{asking.stage.workspace.base_url}/?user=U0ADA&channel=D0ADA"
+    with tab(browser, address, width=PHONE_WIDTH, height=HEIGHT) as ada:
+        expect(press_approve(ada)).to_contain_text("The limit is $600.00 now.")
+        asking.became(ApprovalState.APPROVED, "✓ Approved")
+        expect(request(ada)).to_contain_text("✓ Approved", timeout=PATIENCE_MS)
+        expect(act(request(ada), ACTION_APPROVE)).to_have_count(0)
+        assert fits(ada.locator("#main"))

@@ -11,12 +11,15 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from blocks.approvals import ACTION_APPROVE
+from blocks.review import REVIEW_CALLBACK
 from bot.context import BotContext
 from functions import catalog
 from functions.lifecycle import cancel_job
 from functions.model.approval import STARTS, ApprovalKind, ApprovalState
+from functions.model.people import Role
 from tests.browser.asking import WHY, Asking, line_up, request
-from tests.browser.hands import act, close, fits
+from tests.browser.hands import PATIENCE_MS, act, close, fits, give_role, modal
+from tests.browser.hands import start as tick_and_start
 from tests.scenario.house import ELENA, TEAM
 from tests.scenario.paper import TRAINED
 from tests.scenario.stage import ClockAhead, Stage
@@ -96,6 +99,20 @@ def at_other_price(asking: Asking) -> None:
         asking.became(S.SUPERSEDED, "has changed since")
 
 
+def short_of_money(asking: Asking) -> None:
+    """Approved after the money was spent otherwise."""
+    asking.limit_is(1)
+    asking.approve()
+    asking.limit_is(53)
+
+
+def by_somebody_without_the_role(asking: Asking) -> None:
+    """Approved after the one who asked became a viewer."""
+    give_role(asking.stage, "U0ELENA", Role.VIEWER)
+    asking.approve()
+    give_role(asking.stage, "U0ELENA", Role.MEMBER)
+
+
 def gone_before_its_launch(asking: Asking) -> None:
     """Approved and queued; then somebody cancels the run."""
     asking.approve()
@@ -151,7 +168,8 @@ OVER_BUDGET = (
     *ways(
         start_of,
         Way(S.SUPERSEDED, at_other_price, "– Superseded"),
-        Way(S.LAUNCH_FAILED, gone_before_its_launch, "⚠ Approved, not launched"),
+        Way(S.LAUNCH_FAILED, short_of_money, "$0.54 too little"),
+        Way(S.LAUNCH_FAILED, by_somebody_without_the_role, "may not start training runs any more"),
         Way(S.LAUNCHED, to_its_launch, "✓ Approved and launched"),
     ),
 )
@@ -206,6 +224,12 @@ def on_demand() -> Iterator[None]:
 @pytest.mark.usefixtures("on_demand", "training_file")
 @pytest.mark.parametrize("arranged", [dear])
 def test_a_dear_start_without_interruptions(asking: Asking) -> None:
+    asking.stage.open_review(**GIVEN["modal"])
+    review = modal(asking.asker, REVIEW_CALLBACK)
+    tick_and_start(asking.asker, review)
+    for said in ("A run without interruptions that may cost $", "Ask for one with “Ask for approval…” above."):
+        expect(review.get_by_test_id("input-error")).to_contain_text(said, timeout=PATIENCE_MS)
+    close(asking.asker)
     walk(asking, COSTLY)
 
 

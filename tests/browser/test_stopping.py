@@ -1,10 +1,12 @@
-"""Pausing, resuming and cancelling a run, as people click it in a real browser."""
+"""Pausing, resuming and cancelling a run, and taking it up again with too little money, as people click it."""
 
 from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from blocks.again import ACTION_AGAIN, AGAIN_CALLBACK
+from blocks.failure import ACTION_RETRY
 from blocks.lifecycle import (
     ACTION_CANCEL,
     ACTION_PAUSE,
@@ -15,9 +17,10 @@ from blocks.lifecycle import (
     RESUME_CALLBACK,
     STOPPED_CALLBACK,
 )
-from functions.model.events import Interrupted
+from functions.model.events import Failed, Interrupted
 from functions.model.states import JobState
 from tests.browser.hands import PATIENCE_MS, act, card, choose, modal
+from tests.scenario.house import TEAM
 from tests.scenario.paper import TRAINED
 from tests.scenario.stage import Stage
 
@@ -46,7 +49,12 @@ def test_paused_resumed_and_cancelled(stage: Stage, elena: Page) -> None:
     expect(card(elena)).to_contain_text("costs nothing until it is resumed", timeout=PATIENCE_MS)
 
     act(card(elena), ACTION_RESUME).click()
-    expect(modal(elena, RESUME_CALLBACK)).to_contain_text("goes on from the checkpoint of step 5")
+    form = modal(elena, RESUME_CALLBACK)
+    expect(form).to_contain_text("goes on from the checkpoint of step 5")
+    limit_is(stage, 0)
+    elena.get_by_test_id("modal-submit").click()
+    expect(form.get_by_test_id("input-error")).to_contain_text("too little", timeout=PATIENCE_MS)
+    limit_is(stage, 500_00)
     elena.get_by_test_id("modal-submit").click()
     expect(modal(elena, STOPPED_CALLBACK)).to_contain_text("in the queue again", timeout=PATIENCE_MS)
     elena.get_by_test_id("modal-cancel").click()
@@ -62,3 +70,25 @@ def test_paused_resumed_and_cancelled(stage: Stage, elena: Page) -> None:
     stage.post()
     expect(card(elena)).to_contain_text("Too expensive", timeout=PATIENCE_MS)
     assert stage.job().state is JobState.CANCELLED
+
+
+def test_a_failed_run_that_does_not_fit_in_the_budget_any_more(stage: Stage, elena: Page) -> None:
+    training(stage)
+    stage.tell(Failed(code="disk_full", what="The disk is full.", step=10), first=len(TRAINED) + 1)
+    stage.post()
+    limit_is(stage, 0)
+    act(card(elena), ACTION_RETRY).click()
+    expect(elena.locator("#main")).to_contain_text("too little", timeout=PATIENCE_MS)
+    act(card(elena), ACTION_AGAIN).click()
+    form = modal(elena, AGAIN_CALLBACK)
+    expect(form).to_contain_text("A budget manager can raise the limit.", timeout=PATIENCE_MS)
+    elena.get_by_test_id("modal-submit").click()
+    expect(form.get_by_test_id("input-error")).to_contain_text("too little", timeout=PATIENCE_MS)
+    assert stage.jobs() == 1
+    assert stage.job().state is JobState.FAILED
+
+
+def limit_is(stage: Stage, cents: int) -> None:
+    with stage.db.transaction() as tx:
+        tx.ledger.lock_limit(TEAM)
+        tx.ledger.set_limit(TEAM, cents)
