@@ -156,3 +156,28 @@ def test_reviewed_finalised_and_refused_on_the_way(stage: Stage, runs: Runs, mar
     for said in ("set up a client", "began an invoice", "finalised an invoice", "$66.56", "margin 30 %"):
         expect(log).to_contain_text(said, timeout=PATIENCE_MS)
     assert fits(log.locator(".modal-body"))
+
+
+def test_two_managers_and_a_draft_that_somebody_changed(
+    stage: Stage, runs: Runs, marcus: Page, ada: Page, fake: FakeStripe
+) -> None:
+    give_role(stage, "U0ADA", Role.ADMIN)
+    runs.add(CLIENT, 10_00)
+    set_up(marcus)
+    act(modal(marcus, DONE_CALLBACK), ACTION_REVIEW).click()
+    modal(marcus, REVIEW_CALLBACK)
+    act(invoices(ada, "1 run to invoice"), ACTION_REVIEW).click()
+    modal(ada, REVIEW_CALLBACK)
+
+    def meddle(asked: str) -> None:
+        if asked.startswith("/v1/invoiceitems"):
+            (draft,) = fake.invoices.values()
+            draft["lines"].append({"id": "ii_x", "object": "line_item", "amount": 1, "metadata": {}})
+            draft["subtotal"] += 1
+
+    fake.before = meddle
+    submit(marcus)
+    explained(marcus, "Stripe's invoice adds up to $13.01 and not to $13.00", "Mend the draft in Stripe's dashboard")
+    submit(ada)
+    explained(ada, "An invoice for this client was begun already.", "Finish that one first.")
+    assert [invoice["status"] for invoice in fake.invoices.values()] == ["draft"]

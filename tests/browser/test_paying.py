@@ -72,6 +72,12 @@ def test_amounts_that_are_none_and_stripe_away(stage: Stage, marcus: Page, fake:
     fake.be_down = 3
     submit(marcus)
     explained(marcus, "Stripe does not answer", "try again in a minute")
+    close(marcus)
+    ask_top_up(marcus)
+    act(modal(marcus, TOP_UP_CALLBACK), AMOUNT_ACTION).fill("200")
+    fake.key = "sk_test_renewed"
+    submit(marcus)
+    explained(marcus, "Stripe refuses our key.", "Whoever runs Bright Run renews BRIGHTRUN_STRIPE_KEY.")
     assert fake.sessions == {}
 
 
