@@ -64,10 +64,8 @@ def test_what_cannot_be_asked(asking: Asking) -> None:
     act(form, LIMIT_ACTION).fill("700")
     act(form, REASON_ACTION).fill(WHY)
     refused(page, form, "You have asked for this already; it waits for a decision.")
+    close(page)
 
-
-def test_a_form_that_lay_too_long(asking: Asking) -> None:
-    page, stage = asking.asker, asking.stage
     asking.limit_is(53)
     review = open_review(page)
     act(review, ACTION_ASK_START).click()
