@@ -40,6 +40,7 @@ def _refused(error: stripe.InvalidRequestError) -> InvalidInput:
     # What the parameter is called says nothing to a person, and `id` less than that.
     if "customer" in what and error.code == "resource_missing" and error.param in ("id", "customer"):
         return InvalidInput(
-            what, fix="Copy the customer's id from Stripe's dashboard; test and live mode each have customers of their own."
+            what,
+            fix="Copy the customer's id from Stripe's dashboard; test and live mode each have customers of their own.",
         )
     return InvalidInput(what, where=error.param or "")
