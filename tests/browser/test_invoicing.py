@@ -177,5 +177,5 @@ def test_two_managers_and_a_draft_that_somebody_changed(
     submit(marcus)
     explained(marcus, "Stripe's invoice adds up to $13.01 and not to $13.00", "Mend the draft in Stripe's dashboard")
     submit(ada)
-    explained(ada, "An invoice for this client was begun already.", "Finish that one first.")
+    explained(ada, "An invoice for this client was begun already.", "Finish or discard that one first.")
     assert [invoice["status"] for invoice in fake.invoices.values()] == ["draft"]
