@@ -134,6 +134,14 @@ class Approvals(Protocol):
         """The copy is there, shows this version, and has so many reminders below it."""
         ...
 
-    def copy_later(self, copy: ApprovalCopy, *, not_before: datetime, give_up: bool, posted: bool) -> None:
-        """The copy was not sent; `posted` keeps the mark that its post may have come through."""
+    def copy_placed(self, copy: ApprovalCopy, *, channel_id: str, ts: str) -> None:
+        """The copy is there; whether its reminders are is not known yet."""
+        ...
+
+    def copy_later(self, copy: ApprovalCopy, *, not_before: datetime, unseen: bool) -> None:
+        """The copy was not sent; `unseen` keeps the mark that its post may have come through."""
+        ...
+
+    def give_copy_up(self, copy: ApprovalCopy, *, version: int) -> None:
+        """The copy cannot be sent as its request stands; when that changes it is tried once more."""
         ...

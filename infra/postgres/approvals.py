@@ -155,12 +155,10 @@ class ApprovalsTable(Table):
         """Take a copy that does not show what its request has become, marked as being sent."""
         row = self._one(
             "select c.* from approval_copies c join approval_requests r on r.id = c.request_id"
-            " where c.shown_version < r.version and r.state <> 'draft' and not c.given_up"
+            " where greatest(c.shown_version, c.given_up_version) < r.version and r.state <> 'draft'"
             " and (c.not_before is null or c.not_before <= %s)"
-            " and (c.sending_since is null or c.ts <> '' or c.sending_since < %s)"
             " order by c.request_id, c.recipient limit 1 for update of c skip locked",
             now,
-            now - CUT_OFF,
         )
         if row is None:
             return None
@@ -187,14 +185,33 @@ class ApprovalsTable(Table):
             copy.recipient,
         )
 
-    def copy_later(self, copy: ApprovalCopy, *, not_before: datetime, give_up: bool, posted: bool) -> None:
-        """The copy was not sent; `posted` keeps the mark that its post may have come through."""
+    def copy_placed(self, copy: ApprovalCopy, *, channel_id: str, ts: str) -> None:
+        """The copy is there; whether its reminders are is not known yet."""
         self._run(
-            "update approval_copies set not_before = %s, given_up = %s,"
-            " sending_since = case when %s then sending_since end where request_id = %s and recipient = %s",
+            "update approval_copies set channel_id = %s, ts = %s where request_id = %s and recipient = %s",
+            channel_id,
+            ts,
+            copy.request_id,
+            copy.recipient,
+        )
+
+    def copy_later(self, copy: ApprovalCopy, *, not_before: datetime, unseen: bool) -> None:
+        """The copy was not sent; `unseen` keeps the mark that its post may have come through."""
+        self._run(
+            "update approval_copies set not_before = %s, sending_since = case when %s then sending_since end"
+            " where request_id = %s and recipient = %s",
             not_before,
-            give_up,
-            posted,
+            unseen,
+            copy.request_id,
+            copy.recipient,
+        )
+
+    def give_copy_up(self, copy: ApprovalCopy, *, version: int) -> None:
+        """The copy cannot be sent as its request stands; when that changes it is tried once more."""
+        self._run(
+            "update approval_copies set given_up_version = %s, not_before = null, sending_since = null, tries = 0"
+            " where request_id = %s and recipient = %s",
+            version,
             copy.request_id,
             copy.recipient,
         )
