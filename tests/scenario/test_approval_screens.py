@@ -30,7 +30,8 @@ from functions.model.people import Role
 from functions.model.states import JobState
 from infra.clock import utc_now
 from infra.postgres.database import PostgresDatabase
-from tests.scenario.deciding import WHY, copies, limit, short_of_money
+from infra.workspace.client import Person
+from tests.scenario.deciding import WHY, ask_limit, copies, decide, limit, only_request, short_of_money
 from tests.scenario.house import TEAM
 from tests.scenario.paper import TRAINED
 from tests.scenario.stage import CHANNEL, Stage, words
@@ -151,3 +152,55 @@ def test_a_member_who_presses_move_to_front_asks_a_manager(stage: Stage, demo_fi
     with stage.db.transaction() as tx:
         waiting = tx.jobs.in_states({JobState.QUEUED})
     assert [job.name for job in waiting] == ["Waiting 2", "Waiting 1"]
+
+
+def window(person: Person, text: str) -> str:
+    """What a window without a form says, once it says this."""
+    view = person.wait_view("", when=lambda view: text in words(view))
+    assert "submit" not in view or view["submit"] is None
+    said = words(view)
+    person.close(view, whole_stack=True)
+    return said
+
+
+def test_who_may_not_decide_reads_why_instead_of_a_form(stage: Stage) -> None:
+    ask_limit(stage)
+    stage.post()
+    waiting = stage.elena.wait_message(CHANNEL, lambda m: "to $700" in words(m))
+    stage.vic.click(waiting, ACTION_REJECT)
+    window(stage.vic, "Your role, viewer, may not decide this")
+    stage.elena.click(waiting, ACTION_REJECT)
+    window(stage.elena, "Your role, member, may not decide this")
+    with stage.db.transaction() as tx:
+        tx.people.set_role(TEAM, "U0ELENA", Role.MANAGER)
+    stage.elena.click(waiting, ACTION_REJECT)
+    window(stage.elena, "Nobody decides their own request")
+    decide(stage, only_request(stage))
+    marcus = stage.client.as_user("U0MARCUS")
+    marcus.click(waiting, ACTION_REJECT)
+    assert "Decided by <@U0MARCUS>" in window(marcus, "This request is approved already")
+
+
+def test_breaking_the_glass_is_checked_when_it_is_pressed_too(stage: Stage) -> None:
+    with stage.db.transaction() as tx:
+        tx.people.set_role(TEAM, "U0ELENA", Role.ADMIN)
+    ask_limit(stage)
+    stage.post()
+    own = stage.elena.wait_message(CHANNEL, lambda m: "to $700" in words(m))
+    stage.elena.click(own, ACTION_APPROVAL_DETAILS)
+    details = stage.elena.wait_view(DETAILS_CALLBACK)
+    decide(stage, only_request(stage), approve=False, note="Not this month.")
+    stage.elena.click(details, ACTION_BREAK_GLASS)
+    assert "Decided by <@U0MARCUS>" in window(stage.elena, "This request is declined already")
+
+
+def test_who_became_a_viewer_while_the_form_was_open_asks_for_nothing(stage: Stage) -> None:
+    limit(stage, 53)
+    stage.elena.click(stage.open_review(), ACTION_ASK_START)
+    form = stage.elena.wait_view(ASK_CALLBACK)
+    with stage.db.transaction() as tx:
+        tx.people.set_role(TEAM, "U0ELENA", Role.VIEWER)
+    refused = stage.elena.submit(form, {REASON_ACTION: WHY})
+    assert "Your role, viewer, may not start training runs" in str(refused["errors"])
+    with stage.db.transaction() as tx:
+        assert tx.approvals.pending(TEAM) == []

@@ -58,7 +58,7 @@ def test_two_managers_at_the_same_instant_make_one_launch(desk: Desk) -> None:
 
     with ThreadPoolExecutor(2) as pool:
         answers = sorted(pool.map(press, (MARCUS, ADA)))
-    assert answers == ["Conflict", "approved"]
+    assert answers == ["TooLate", "approved"]
     with desk.db.transaction() as tx:
         assert tx.jobs.count(TEAM) == 2
 
@@ -71,6 +71,8 @@ def test_nobody_decides_their_own_request_not_even_an_admin(desk: Desk) -> None:
         desk.decide(request.id, MARCUS, break_glass=True, note="x" * 60)
     with pytest.raises(NotAllowed, match="Your role, member"):
         desk.decide(request.id, ELENA)
+    with pytest.raises(NotAllowed, match="somebody else's request"):
+        desk.decide(request.id, ADA, break_glass=True, note=EMERGENCY)
     own = desk.ask(ADA, Asked(kind=ApprovalKind.LIMIT_INCREASE, limit_cents=90_000_00))
     with pytest.raises(InvalidInput, match="at least 50"):
         desk.decide(own.id, ADA, break_glass=True, note="short")
