@@ -190,14 +190,14 @@ def ask_form(request: Approval) -> View:
             max_length=1000,
             placeholder="Client demo on Friday; the smaller run fell short on tax questions.",
         ),
-        context("Managers get this in the channel and directly. You hear here what they decide."),
+        context("Managers get this in the channel and directly. You get a message when they decide."),
     ]
     metadata = json.dumps({"request": str(request.id)})
     return modal("Ask for approval", blocks, callback_id=ASK_CALLBACK, submit="Ask", metadata=metadata)
 
 
-def ask_limit_form(limit_cents: int, channel_id: str) -> View:
-    """A higher limit and why."""
+def ask_limit_form(limit_cents: int, channel_id: str, key: str = "") -> View:
+    """A higher limit and why; `key` is that of the form whose run needs it."""
     amount: Block = {"type": "number_input", "is_decimal_allowed": False, "action_id": LIMIT_ACTION}
     blocks = [
         section(f"The month's budget is *{money(limit_cents)}* now."),
@@ -209,13 +209,13 @@ def ask_limit_form(limit_cents: int, channel_id: str) -> View:
         },
         text_input(REASON_BLOCK, REASON_ACTION, "Why is it needed?", multiline=True, min_length=10, max_length=1000),
     ]
-    metadata = json.dumps({"channel": channel_id})
+    metadata = json.dumps({"channel": channel_id, "key": key})
     return modal("Ask for a higher limit", blocks, callback_id=ASK_LIMIT_CALLBACK, submit="Ask", metadata=metadata)
 
 
 def asked_view(request: Approval) -> View:
     """What the asking window turns into."""
-    text = f"✓ Asked. It waits for a decision until {when(request.expires_at)}."
+    text = f"✓ Asked. It waits for a decision until {when(request.expires_at)}; you get a message."
     return modal("Asked", [section(text)], callback_id=ASKED_CALLBACK, ends=True)
 
 

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 from functions.access import require
 from functions.approval_effects import Effect, carry_out
+from functions.approval_news import tell_requester
 from functions.approval_quotes import Asked, quoted
 from functions.approval_rules import require_decider, require_justification, require_pending
 from functions.errors import Conflict, InvalidInput, NotAllowed, NotFound
@@ -285,4 +286,6 @@ def _become(
     if not tx.approvals.change(request, after):
         raise Conflict("Somebody else was faster.")
     tx.approvals.note(request.id, at=now, actor=actor, event=event or state.value, detail=detail or outcome)
+    if request.state is not ApprovalState.DRAFT:
+        tell_requester(tx, request=after, actor=actor, now=now)
     return after.model_copy(update={"version": request.version + 1})

@@ -79,7 +79,7 @@ class Approvals:
             kept = json.loads((body.get("view") or {}).get("private_metadata") or "{}")
             with self._context.db.transaction() as tx:
                 return screens.ask_limit_form(
-                    tx.ledger.limit(person.team_id), kept.get("channel") or origin(body).channel_id
+                    tx.ledger.limit(person.team_id), kept.get("channel") or origin(body).channel_id, kept.get("key", "")
                 )
 
         self._window(ack, body, client, "Ask for a higher limit", content)
@@ -155,13 +155,17 @@ class Approvals:
     def submit_limit(self, ack: Ack, body: dict[str, Any]) -> None:
         """The same for a limit: drafted and put in one go."""
         person = origin(body).person(self._context)
-        channel_id = json.loads(body["view"]["private_metadata"])["channel"]
+        kept = json.loads(body["view"]["private_metadata"])
+        channel_id = kept["channel"]
 
         def act() -> View:
             typed = body["view"]["state"]["values"][screens.LIMIT_BLOCK][screens.LIMIT_ACTION].get("value") or ""
             if not typed.isdecimal() or len(typed) > 9:
                 raise InvalidInput("Whole dollars, please.", field="limit")
-            asked = Asked(kind=ApprovalKind.LIMIT_INCREASE, limit_cents=int(typed) * 100)
+            # What it is needed for, so that whoever asked comes back to it from the decision.
+            with self._context.db.transaction() as tx:
+                choice = tx.jobs.draft(person.team_id, kept["key"]) if kept.get("key") else None
+            asked = Asked(kind=ApprovalKind.LIMIT_INCREASE, limit_cents=int(typed) * 100, choice=choice)
             draft = self._open(person, asked, channel_id)
             request = approvals.submit_request(
                 self._context.db, clock=self._context.clock, person=person, request_id=draft.id, reason=_reason(body)
