@@ -52,6 +52,7 @@ _DONE = {
     ApprovalState.EXPIRED: "– Expired without a decision",
     ApprovalState.SUPERSEDED: "– Superseded",
 }
+_ESCALATED = "The admins have been asked as well"
 _OPEN = frozenset({ApprovalState.DRAFT, ApprovalState.PENDING})
 
 
@@ -79,7 +80,7 @@ def _done(request: Approval) -> str:
 def reminder(request: Approval) -> str:
     """Below a copy that still waits."""
     asked = mention(request.requested_by)
-    last = " The admins have been asked as well." if request.reminded > 1 else ""
+    last = f" {_ESCALATED}." if request.escalated else ""
     return f"Still waiting for a decision, for {asked}. It expires {when(request.expires_at)}.{last}"
 
 
@@ -133,7 +134,8 @@ def _money(request: Approval) -> list[Block]:
 
 def _rules(request: Approval) -> str:
     roles = " or ".join(role.value for role in request.policy.roles)
-    reminded = ("", "  ·  Reminder", "  ·  The admins were asked as well")[min(request.reminded, 2)]
+    reminded = ("", "  ·  Reminder", "  ·  Last reminder")[min(request.reminded, 2)]
+    reminded += f"  ·  {_ESCALATED}" if request.escalated else ""
     return f"Any {roles} may decide, except the one who asked. Expires {when(request.expires_at)}.{reminded}"
 
 

@@ -81,6 +81,8 @@ class ApprovalCopies:
         """A reminder below the copy, which rings a bell as no edit does; once each."""
         if request.state is not ApprovalState.PENDING or request.reminded <= copy.nudged:
             return
+        if not copy.ts:  # just posted, which rang
+            return
         name = f"{self._name(copy)}:reminder-{request.reminded}"
         if self._posted(name, copy, request, channel_id, thread_ts=ts):
             return

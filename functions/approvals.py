@@ -8,21 +8,22 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from functions.access import require
+from functions.approval_deciders import ask_admins, asked_first, deciders_of
 from functions.approval_effects import Effect, carry_out
-from functions.approval_news import tell_requester
 from functions.approval_quotes import Asked, quoted
 from functions.approval_rules import require_decider, require_justification, require_pending
+from functions.approval_states import become
 from functions.errors import Conflict, InvalidInput, NotAllowed, NotFound
-from functions.model.approval import LEGAL, Approval, ApprovalEvent, ApprovalKind, ApprovalPolicy, ApprovalState, Quoted
+from functions.model.approval import Approval, ApprovalEvent, ApprovalKind, ApprovalPolicy, ApprovalState, Quoted
 from functions.model.money import dollars
-from functions.model.people import Permission, Person, Role
+from functions.model.people import Permission, Person
 from functions.model.views import QueueLimits
 from functions.ports import Clock, Database, Files, Transaction
 
 REASON_MIN, REASON_MAX = 10, 1000
 DRAFT_LIFE = timedelta(hours=2)
 BREAK_GLASS = "Break-glass: "
-# FR7.1.2: reminded half-way, escalated to the admins when an eighth of the time is left.
+# Reminded half-way; when an eighth of the time is left, reminded again and escalated to the admins.
 _REMINDERS = (1 / 2, 7 / 8)
 
 
@@ -114,19 +115,18 @@ def submit_request(db: Database, *, clock: Clock, person: Person, request_id: UU
             raise Conflict("This form has lain open for too long.", fix="Go back and ask anew.")
         if not drafted:
             require_pending(request, now)
-        deciders = deciders_of(tx, request)
-        if not deciders:
+        if not deciders_of(tx, request):
             raise Conflict("Nobody here could decide this.", fix="An admin makes somebody a manager first.")
         form = str(request.subject.get("request_key", ""))
         for older in tx.approvals.of_request_key(person.team_id, form) if form else ():
-            _become(
+            become(
                 tx, older, ApprovalState.SUPERSEDED, now, person.user_id, outcome="Asked for anew with other settings."
             )
         expires = now + timedelta(hours=request.policy.hours)
         changed = request.model_copy(update={"reason": reason, "expires_at": expires})
-        pending = _become(tx, changed, ApprovalState.PENDING, now, person.user_id, event="asked", detail=reason)
+        pending = become(tx, changed, ApprovalState.PENDING, now, person.user_id, event="asked", detail=reason)
         # The one who asked sees what becomes of it: in the channel, or directly where there is none.
-        tx.approvals.add_copies(request.id, [request.channel_id or person.user_id, *deciders])
+        tx.approvals.add_copies(request.id, [request.channel_id or person.user_id, *asked_first(tx, request)])
         return pending
 
 
@@ -172,7 +172,7 @@ def decide(
             )  # fmt: skip
         decided = decided.model_copy(update={"job_id": effect.job_id, "outcome": effect.outcome})
         event = ("break_glass " if break_glass else "") + ("approved" if approve else "rejected")
-        result = _become(tx, decided, effect.state, now, person.user_id, event=event, detail=said)
+        result = become(tx, decided, effect.state, now, person.user_id, event=event, detail=said)
         tx.audit.append(
             team_id=request.team_id,
             at=now,
@@ -212,16 +212,20 @@ def cancel_request(db: Database, *, clock: Clock, person: Person, request_id: UU
         if request.requested_by != person.user_id:
             raise NotAllowed("Only the person who asked can withdraw a request.")
         require_pending(request, now)
-        return _become(tx, request, ApprovalState.CANCELLED, now, person.user_id)
+        return become(tx, request, ApprovalState.CANCELLED, now, person.user_id)
 
 
 def sweep(db: Database, *, clock: Clock) -> None:
     """Let requests expire, remind before they do, and ask the admins as well when little time is left. Idempotent."""
     with db.transaction() as tx:
         now = clock()
-        for request in tx.approvals.open_before((ApprovalState.DRAFT, ApprovalState.PENDING)):
+        for found in tx.approvals.open_before((ApprovalState.DRAFT, ApprovalState.PENDING)):
+            # Decided meanwhile, perhaps: looked at again now that nobody else changes it.
+            request = tx.approvals.get(found.id, lock=True)
+            if request is None or request.version != found.version:
+                continue
             if now >= request.expires_at:
-                _become(tx, request, ApprovalState.EXPIRED, now, "system")
+                become(tx, request, ApprovalState.EXPIRED, now, "system")
             elif request.state is ApprovalState.PENDING:
                 _remind(tx, request, now)
 
@@ -232,17 +236,9 @@ def _remind(tx: Transaction, request: Approval, now: datetime) -> None:
     due = sum(passed >= mark for mark in _REMINDERS)
     if due <= request.reminded:
         return
-    if not tx.approvals.change(request, request.model_copy(update={"reminded": due})):
-        return
-    tx.approvals.note(request.id, at=now, actor="system", event="escalated" if due > 1 else "reminded")
-    if due > 1:
-        tx.approvals.add_copies(request.id, tx.people.with_roles(request.team_id, (Role.ADMIN,)))
-
-
-def deciders_of(tx: Transaction, request: Approval) -> list[str]:
-    """Who may decide a request: everybody of its roles but the one who asked."""
-    people = tx.people.with_roles(request.team_id, request.policy.roles)
-    return [user_id for user_id in people if user_id != request.requested_by]
+    escalated = due == len(_REMINDERS) and ask_admins(tx, request)
+    tx.approvals.change(request, request.model_copy(update={"reminded": due, "escalated": escalated}))
+    tx.approvals.note(request.id, at=now, actor="system", event="escalated" if escalated else "reminded")
 
 
 def get_request(tx: Transaction, *, team_id: str, request_id: UUID) -> tuple[Approval, list[ApprovalEvent]]:
@@ -262,30 +258,3 @@ def _locked(tx: Transaction, person: Person, request_id: UUID) -> Approval:
     if request is None or request.team_id != person.team_id:
         raise NotFound("There is no such request in this workspace.")
     return request
-
-
-def _become(
-    tx: Transaction,
-    request: Approval,
-    state: ApprovalState,
-    now: datetime,
-    actor: str,
-    *,
-    event: str = "",
-    detail: str = "",
-    outcome: str = "",
-) -> Approval:
-    """Put a request, whose row is locked, into another state.
-
-    Raises:
-        Conflict: it moved on meanwhile.
-    """
-    if state not in LEGAL[request.state]:
-        raise Conflict(f"A request that is {request.state.value} cannot be {state.value}.")
-    after = request.model_copy(update={"state": state, "outcome": outcome or request.outcome})
-    if not tx.approvals.change(request, after):
-        raise Conflict("Somebody else was faster.")
-    tx.approvals.note(request.id, at=now, actor=actor, event=event or state.value, detail=detail or outcome)
-    if request.state is not ApprovalState.DRAFT:
-        tell_requester(tx, request=after, actor=actor, now=now)
-    return after.model_copy(update={"version": request.version + 1})

@@ -94,6 +94,7 @@ class Approval(_Record):
     created_at: datetime
     expires_at: datetime
     reminded: int = 0
+    escalated: bool = False
     decided_by: str = ""
     decided_at: datetime | None = None
     note: str = ""

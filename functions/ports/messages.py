@@ -122,8 +122,8 @@ class Approvals(Protocol):
         """A request's history, the oldest first."""
         ...
 
-    def add_copies(self, request_id: UUID, recipients: Iterable[str]) -> None:
-        """Whoever is named gets a copy; who has one keeps it."""
+    def add_copies(self, request_id: UUID, recipients: Iterable[str]) -> int:
+        """Whoever is named gets a copy; who has one keeps it. Returns how many had none."""
         ...
 
     def claim_copy(self, now: datetime) -> ApprovalCopy | None:

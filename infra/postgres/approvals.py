@@ -55,7 +55,7 @@ class ApprovalsTable(Table):
         """Write what a request has become, if it still is what it was; every copy is out of date then."""
         done = self._run(
             "update approval_requests set state = %s, reason = %s, decided_by = %s, decided_at = %s, note = %s,"
-            " job_id = %s, outcome = %s, reminded = %s, expires_at = %s, version = version + 1"
+            " job_id = %s, outcome = %s, reminded = %s, escalated = %s, expires_at = %s, version = version + 1"
             " where id = %s and state = %s and version = %s",
             after.state.value,
             after.reason,
@@ -65,6 +65,7 @@ class ApprovalsTable(Table):
             after.job_id,
             after.outcome,
             after.reminded,
+            after.escalated,
             after.expires_at,
             before.id,
             before.state.value,
@@ -143,13 +144,14 @@ class ApprovalsTable(Table):
         rows = self._all("select * from approval_events where request_id = %s order by id", request_id)
         return [ApprovalEvent.model_validate({name: row[name] for name in ApprovalEvent.model_fields}) for row in rows]
 
-    def add_copies(self, request_id: UUID, recipients: Iterable[str]) -> None:
-        """Whoever is named gets a copy; who has one keeps it."""
-        self._run(
+    def add_copies(self, request_id: UUID, recipients: Iterable[str]) -> int:
+        """Whoever is named gets a copy; who has one keeps it. Returns how many had none."""
+        done = self._run(
             "insert into approval_copies (request_id, recipient) select %s, unnest(%s::text[]) on conflict do nothing",
             request_id,
             list(recipients),
         )
+        return done.rowcount
 
     def claim_copy(self, now: datetime) -> ApprovalCopy | None:
         """Take a copy that does not show what its request has become, marked as being sent."""
