@@ -23,7 +23,7 @@ from blocks.text import (
     text_input,
 )
 from blocks.units import PRACTICE, duration, money, money_range, rough, when
-from functions.model.approval import STARTS, Approval, ApprovalEvent, ApprovalKind, ApprovalState
+from functions.model.approval import STARTS, Approval, ApprovalEvent, ApprovalKind, ApprovalState, Quoted
 
 ACTION_APPROVE = "approval_approve"
 ACTION_REJECT = "approval_reject"
@@ -40,6 +40,7 @@ REJECT_CALLBACK = "approval_reject_form"
 BREAK_GLASS_CALLBACK = "approval_break_glass_form"
 DETAILS_CALLBACK = "approval_details_view"
 DETAILS_TITLE = "Request"
+ASK_TITLE = "Ask for approval"
 REASON_BLOCK, REASON_ACTION = "reason", "reason"
 LIMIT_BLOCK, LIMIT_ACTION = "limit", "limit"
 
@@ -111,7 +112,16 @@ def _facts(request: Approval) -> list[Block]:
     lines += [safe(fact, 250) for fact in request.quoted.facts]
     if request.quoted.seconds:
         lines.append(f"About {rough(request.quoted.seconds)}")
+    lines += _waiting(request.quoted)
     return [section("\n".join(lines))] if lines else []
+
+
+def _waiting(quoted: Quoted) -> list[str]:
+    """Since when it waits, and when it starts as it is and at the front."""
+    lines = [f"Waiting since {when(quoted.waiting_since)}"] if quoted.waiting_since else []
+    if quoted.starts_at and quoted.starts_first_at:
+        lines += [f"At the front it starts about *{when(quoted.starts_first_at)}*, else {when(quoted.starts_at)}"]
+    return lines
 
 
 def _money(request: Approval) -> list[Block]:
@@ -186,7 +196,7 @@ def ask_form(request: Approval) -> View:
         text_input(
             REASON_BLOCK,
             REASON_ACTION,
-            "Why is it needed?",
+            "Why should it go first?" if request.kind is ApprovalKind.PROMOTION else "Why is it needed?",
             multiline=True,
             min_length=10,
             max_length=1000,
@@ -195,7 +205,7 @@ def ask_form(request: Approval) -> View:
         context("Managers get this in the channel and directly. You get a message when they decide."),
     ]
     metadata = json.dumps({"request": str(request.id)})
-    return modal("Ask for approval", blocks, callback_id=ASK_CALLBACK, submit="Ask", metadata=metadata)
+    return modal(ASK_TITLE, blocks, callback_id=ASK_CALLBACK, submit="Ask", metadata=metadata)
 
 
 def ask_limit_form(limit_cents: int, channel_id: str, key: str = "") -> View:

@@ -56,7 +56,7 @@ def _promote(view: CardView) -> Block:
     entry = button("Move to front", ACTION_PROMOTE, value=str(view.job.id))
     others = view.queued.position - 1 if view.queued else 0
     waiting = "the one that waits" if others == 1 else f"the {others} that wait"
-    text = f"It will start before {waiting} in front of it. Pressed by a member, it asks the managers."
+    text = f"It will start before {waiting} in front of it. Who is no manager says why, and a manager decides."
     return entry | {"confirm": _confirm("Move it to the front?", text, "Move to front", "Leave it")}
 
 

@@ -19,6 +19,7 @@ from functions.model.money import dollars
 from functions.model.people import Permission, Person
 from functions.model.views import QueueLimits
 from functions.ports import Clock, Database, Files, Transaction
+from functions.promotion import with_queue
 
 REASON_MIN, REASON_MAX = 10, 1000
 DRAFT_LIFE = timedelta(hours=2)
@@ -41,6 +42,7 @@ def open_request(
     person: Person,
     asked: Asked,
     channel_id: str,
+    limits: QueueLimits,
     policy: ApprovalPolicy | None = None,
 ) -> Approval:
     """A draft with what is quoted now; nobody else sees it before it is submitted.
@@ -55,6 +57,8 @@ def open_request(
         now, rules = clock(), policy or ApprovalPolicy()
         shown, facts = quoted(tx, files, team_id=person.team_id, asked=asked, provider=provider, now=now)
         _require_sense(asked.kind, shown)
+        if asked.kind is ApprovalKind.PROMOTION and asked.job_id is not None:
+            shown = with_queue(tx, shown, team_id=person.team_id, job_id=asked.job_id, limits=limits, now=now)
         digest = digest_of(asked.kind, facts)
         if tx.approvals.same(person.team_id, person.user_id, digest):
             raise Conflict("You have asked for this already; it waits for a decision.")

@@ -138,6 +138,7 @@ class Approvals:
             person=person,
             asked=asked,
             channel_id=channel_id,
+            limits=self._context.limits,
         )
 
     def submit(self, ack: Ack, body: dict[str, Any]) -> None:

@@ -57,6 +57,7 @@ class Desk(Stand):
             person=person,
             asked=asked or self.asked(),
             channel_id="C0TRAINING",
+            limits=LIMITS,
         )
         return approvals.submit_request(self.db, clock=self.clock, person=person, request_id=draft.id, reason=WHY)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ from blocks.approvals import (
     REJECT_CALLBACK,
 )
 from blocks.lifecycle import ACTION_PROMOTE
+from blocks.units import money_range, when
 from functions import approvals
 from functions.model.people import Role
 from functions.model.states import JobState
@@ -133,7 +135,9 @@ def test_breaking_the_glass_is_offered_to_an_admin_in_the_details_and_everybody_
     assert "The limit is $700.00 now." in told
 
 
-def test_a_member_who_presses_move_to_front_asks_a_manager(stage: Stage, demo_file: Path, tmp_path: Path) -> None:
+def test_a_member_who_presses_move_to_front_says_why_and_a_manager_sees_what_it_means(
+    stage: Stage, demo_file: Path, tmp_path: Path
+) -> None:
     limit(stage, 900_00)
     stage.start()
     stage.reconciler.step()
@@ -141,13 +145,31 @@ def test_a_member_who_presses_move_to_front_asks_a_manager(stage: Stage, demo_fi
         path = tmp_path / f"copy-{number}.json"
         path.write_bytes(demo_file.read_bytes() + b" " * number)
         stage.add_demo_file(path)
-        stage.start(name=f"Waiting {number}")
+        stage.start(name=f"Waiting {number}", client="Acme", project="Q1")
         stage.post()
     stage.elena.click(stage.card(), ACTION_PROMOTE)
-    stage.elena.wait_message(CHANNEL, lambda m: "takes a manager. They have been asked" in m.get("text", ""))
+    form = stage.elena.wait_view(ASK_CALLBACK)
+    assert "Why should it go first?" in str(form)
+    refused = stage.elena.submit(form, {REASON_ACTION: "Now"})
+    assert refused["ok"] is False
+    assert stage.elena.submit(form, {REASON_ACTION: WHY}) == {"ok": True}
+    stage.elena.close(stage.elena.wait_view(ASKED_CALLBACK), whole_stack=True)
     stage.post()
     marcus = stage.client.as_user("U0MARCUS")
-    marcus.click(marcus.wait_message(marcus.im(), lambda m: "to the front" in words(m)), ACTION_APPROVE)
+    copy = marcus.wait_message(marcus.im(), lambda m: "to the front" in words(m))
+    said = words(copy)
+    job = stage.job()
+    for expected in (
+        f"“{WHY}”",
+        "For Acme · Q1",
+        "It would start before Waiting 1.",
+        f"Estimate *{money_range(job.estimate.cents_low, job.estimate.cents_high)}*",
+        f"Waiting since {when(job.created_at)}",
+    ):
+        assert expected in said
+    first, other = re.findall(r"At the front it starts about \*<!date\^(\d+)\^[^>]*>\*, else <!date\^(\d+)\^", said)[0]
+    assert int(other) - int(first) == pytest.approx(job.estimate.seconds.expected, abs=2)
+    marcus.click(copy, ACTION_APPROVE)
     marcus.wait_message(marcus.im(), lambda m: "is the next one to start" in m.get("text", ""))
     with stage.db.transaction() as tx:
         waiting = tx.jobs.in_states({JobState.QUEUED})
