@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from blocks.text import Block, bounded, context, divider, safe, section, text_input
-from blocks.units import count, money
+from blocks.units import count, money, share
 from functions.errors import InvalidInput, NotAllowed, OverBudget
+from functions.model.money import Period
 from functions.model.views import Alternative, ReviewView
 
 OVERRIDE_BLOCK, OVERRIDE_ACTION = "override", "override"
@@ -21,15 +22,23 @@ def over_budget(view: ReviewView) -> list[Block]:
     return [divider(), *_cheaper(view), *_forecast(view), *_override(view)]
 
 
-def _forecast(view: ReviewView) -> list[Block]:
-    made = view.forecast
+def forecast_words(view: ReviewView) -> str:
+    """`With 2 active runs and this one, at most $439 of $500 this month (88 %).`; empty without a forecast."""
+    made, limit = view.forecast, view.budget.limit_cents
     if made is None:
-        return []
+        return ""
     total = made.committed.worst + view.estimate.cents_high
-    over = total - view.budget.limit_cents
     runs = f"{count(made.active, 'active run')} and this one" if made.active else "this run"
-    said = f"With {runs}, at most {money(total)} of {money(view.budget.limit_cents)}"
-    return [context(f"{said}, {money(over)} over." if over > 0 else f"{said}.")]
+    span = "this month" if view.budget.period is Period.CALENDAR_MONTH else "in these 30 days"
+    said = f"With {runs}, at most {money(total)} of {money(limit)} {span}"
+    if total > limit:
+        return f"⚠ {said}, {money(total - limit)} over."
+    return f"{said} ({share(total / limit)})." if limit > 0 else f"{said}."
+
+
+def _forecast(view: ReviewView) -> list[Block]:
+    said = forecast_words(view)
+    return [context(said)] if said else []
 
 
 def _cheaper(view: ReviewView) -> list[Block]:
