@@ -7,8 +7,8 @@ from typing import Any
 
 from blocks.text import Block, bounded, context, divider, safe, section, text_input
 from blocks.units import count, money, share
+from functions.budget import period_words
 from functions.errors import InvalidInput, NotAllowed, OverBudget
-from functions.model.money import Period
 from functions.model.views import Alternative, ReviewView
 
 OVERRIDE_BLOCK, OVERRIDE_ACTION = "override", "override"
@@ -29,8 +29,7 @@ def forecast_words(view: ReviewView) -> str:
         return ""
     total = made.committed.worst + view.estimate.cents_high
     runs = f"{count(made.active, 'active run')} and this one" if made.active else "this run"
-    span = "this month" if view.budget.period is Period.CALENDAR_MONTH else "in these 30 days"
-    said = f"With {runs}, at most {money(total)} of {money(limit)} {span}"
+    said = f"With {runs}, at most {money(total)} of {money(limit)} {period_words(view.budget.period)}"
     if total > limit:
         return f"⚠ {said}, {money(total - limit)} over."
     return f"{said} ({share(total / limit)})." if limit > 0 else f"{said}."
