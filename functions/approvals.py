@@ -22,6 +22,8 @@ from functions.ports import Clock, Database, Files, Transaction
 from functions.promotion import with_queue
 
 REASON_MIN, REASON_MAX = 10, 1000
+# FR1.2.2: whoever wants a higher limit justifies it in so many characters.
+LIMIT_REASON_MIN = 50
 DRAFT_LIFE = timedelta(hours=2)
 BREAK_GLASS = "Break-glass: "
 # Reminded half-way; when an eighth of the time is left, reminded again and escalated to the admins.
@@ -96,6 +98,21 @@ def _require_sense(kind: ApprovalKind, shown: Quoted) -> None:
         )
 
 
+def checked_reason(kind: ApprovalKind, reason: str) -> str:
+    """The reason without blanks around it.
+
+    Raises:
+        InvalidInput: it is too short for what is asked, or too long.
+    """
+    least = LIMIT_REASON_MIN if kind is ApprovalKind.LIMIT_INCREASE else REASON_MIN
+    length = len(" ".join(reason.split()))
+    if length < least:
+        raise InvalidInput(f"Say why, in at least {least} characters; this has {length}.", field="reason")
+    if len(reason.strip()) > REASON_MAX:
+        raise InvalidInput(f"At most {REASON_MAX:,} characters; this has {len(reason.strip()):,}.", field="reason")
+    return reason.strip()
+
+
 def submit_request(db: Database, *, clock: Clock, person: Person, request_id: UUID, reason: str) -> Approval:
     """Put the request before those who may decide; an older one from the same form is superseded.
 
@@ -105,11 +122,9 @@ def submit_request(db: Database, *, clock: Clock, person: Person, request_id: UU
         Conflict: it is no draft any more, or nobody could decide it.
     """
     require(person, Permission.START_JOBS)
-    reason = reason.strip()
-    if not REASON_MIN <= len(reason) <= REASON_MAX:
-        raise InvalidInput(f"Say why, in {REASON_MIN} to {REASON_MAX:,} characters.", field="reason")
     with db.transaction() as tx:
         request = _locked(tx, person, request_id)
+        reason = checked_reason(request.kind, reason)
         if request.requested_by != person.user_id:
             raise NotAllowed("This is somebody else's request.")
         if request.state is ApprovalState.PENDING:

@@ -24,7 +24,7 @@ from tests.scenario.test_lifecycle import more_files
 MARCUS = Person(team_id=TEAM, user_id="U0MARCUS", role=Role.MANAGER)
 ADA = Person(team_id=TEAM, user_id="U0ADA", role=Role.ADMIN)
 EMERGENCY = "Nobody else is awake and the client's demo begins in an hour."
-WHY = "The client sees it on Friday."
+WHY = "The client sees it on Friday, and the smaller run fell short on tax questions."
 
 
 class Desk(Stand):
@@ -47,7 +47,7 @@ class Desk(Stand):
         choice = JobChoice(training_file_id=self.other.id, name="Over budget").model_copy(update=given)
         return Asked(kind=ApprovalKind.OVER_BUDGET_START, choice=choice, request_key="form-1", channel_id="C0TRAINING")
 
-    def ask(self, person: Person = ELENA, asked: Asked | None = None) -> Approval:
+    def ask(self, person: Person = ELENA, asked: Asked | None = None, reason: str = WHY) -> Approval:
         self.clock.forward(seconds=1)
         draft = approvals.open_request(
             self.db,
@@ -59,7 +59,7 @@ class Desk(Stand):
             channel_id="C0TRAINING",
             limits=LIMITS,
         )
-        return approvals.submit_request(self.db, clock=self.clock, person=person, request_id=draft.id, reason=WHY)
+        return approvals.submit_request(self.db, clock=self.clock, person=person, request_id=draft.id, reason=reason)
 
     def decide(self, request_id: UUID, person: Person = MARCUS, **given: object) -> Approval:
         values: dict[str, object] = {"approve": True, **given}

@@ -161,5 +161,9 @@ def test_what_cannot_be_asked(desk: Desk) -> None:
         desk.ask()
     with pytest.raises(InvalidInput, match="more than the"):
         desk.ask(asked=Asked(kind=ApprovalKind.LIMIT_INCREASE, limit_cents=1))
+    with pytest.raises(InvalidInput, match="at least 50 characters; this has 29"):
+        desk.ask(
+            asked=Asked(kind=ApprovalKind.LIMIT_INCREASE, limit_cents=900_00), reason="The client sees it on Friday."
+        )
     with pytest.raises(NotAllowed, match="viewer"):
         desk.ask(Person(team_id=TEAM, user_id="U0VIEWER", role=Role.VIEWER))
