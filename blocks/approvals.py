@@ -23,6 +23,7 @@ from blocks.text import (
     text_input,
 )
 from blocks.units import PRACTICE, duration, money, money_range, rough, when
+from functions.limit_request import LimitWanted
 from functions.model.approval import STARTS, Approval, ApprovalEvent, ApprovalKind, ApprovalState, Quoted
 
 ACTION_APPROVE = "approval_approve"
@@ -208,20 +209,27 @@ def ask_form(request: Approval) -> View:
     return modal(ASK_TITLE, blocks, callback_id=ASK_CALLBACK, submit="Ask", metadata=metadata)
 
 
-def ask_limit_form(limit_cents: int, channel_id: str, key: str = "") -> View:
-    """A higher limit and why; `key` is that of the form whose run needs it."""
+def ask_limit_form(wanted: LimitWanted, *, channel_id: str, key: str = "", job_id: str = "") -> View:
+    """A higher limit and why; `key` is of the form whose run needs it, `job_id` of a run that shall go on."""
     amount: Block = {"type": "number_input", "is_decimal_allowed": False, "action_id": LIMIT_ACTION}
+    said = f"The budget is *{money(wanted.limit_cents)}* now."
+    if wanted.missing_cents:
+        amount["initial_value"] = str(wanted.wanted_cents // 100)
+        said += f" For this run *{money(wanted.missing_cents)}* is missing."
+    label = "New limit, in whole dollars"
     blocks = [
-        section(f"The month's budget is *{money(limit_cents)}* now."),
-        {
-            "type": "input",
-            "block_id": LIMIT_BLOCK,
-            "label": plain("New limit a month, in whole dollars", 200),
-            "element": amount,
-        },
-        text_input(REASON_BLOCK, REASON_ACTION, "Why is it needed?", multiline=True, min_length=10, max_length=1000),
+        section(said),
+        {"type": "input", "block_id": LIMIT_BLOCK, "label": plain(label, 200), "element": amount},
+        text_input(
+            REASON_BLOCK,
+            REASON_ACTION,
+            "Why is it needed?",
+            multiline=True,
+            max_length=1000,
+            hint="At least 50 characters: the managers decide by them.",
+        ),
     ]
-    metadata = json.dumps({"channel": channel_id, "key": key})
+    metadata = json.dumps({"channel": channel_id, "key": key, "job": job_id})
     return modal("Ask for a higher limit", blocks, callback_id=ASK_LIMIT_CALLBACK, submit="Ask", metadata=metadata)
 
 

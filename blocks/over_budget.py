@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from blocks.text import Block, bounded, context, divider, safe, section, text_input
+from blocks.approvals import ACTION_ASK_LIMIT
+from blocks.text import Block, View, actions, bounded, button, context, divider, modal, safe, section, text_input
 from blocks.units import count, money, share
 from functions.budget import period_words
 from functions.errors import InvalidInput, NotAllowed, OverBudget
 from functions.model.views import Alternative, ReviewView
 
+REFUSAL_CALLBACK = "over_budget"
 OVERRIDE_BLOCK, OVERRIDE_ACTION = "override", "override"
 _LEAST = 50
 
@@ -75,6 +78,23 @@ def _override(view: ReviewView) -> list[Block]:
     if view.budget.hard_stop:
         return [context("Nothing may pass the limit here, not even with an approval.")]
     return [context("A budget manager can raise the limit, or agree to this run alone: ask with the buttons above.")]
+
+
+def ask_for_limit(cents: int) -> Block:
+    """The button that asks for as much more as a run of so many cents needs."""
+    return actions(button("Ask for a higher limit…", ACTION_ASK_LIMIT, value=str(cents)))
+
+
+def refusal(error: OverBudget, *, job_id: str, channel_id: str, on_top: bool) -> View:
+    """What is missing for a run that is taken up again, and how to ask for it. `on_top`: its form lies below."""
+    blocks = [
+        section(f"⚠ *Over budget*\n{safe(error.what, 500)}\nNothing was started."),
+        ask_for_limit(error.needed_cents),
+        context("A budget manager decides; you get a message then."),
+    ]
+    metadata = json.dumps({"job": job_id, "channel": channel_id})
+    close = "Back" if on_top else "Close"
+    return modal("Over budget", blocks, callback_id=REFUSAL_CALLBACK, close=close, metadata=metadata)
 
 
 def read_override(values: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:

@@ -75,7 +75,7 @@ def _ask(view: ReviewView) -> list[Block]:
     if view.budget.hard_stop and kind is ApprovalKind.OVER_BUDGET_START:
         shown = []  # no approval would help
     if kind is ApprovalKind.OVER_BUDGET_START:
-        shown.append(button("Ask for a higher limit…", ACTION_ASK_LIMIT))
+        shown.append(button("Ask for a higher limit…", ACTION_ASK_LIMIT, value=str(view.estimate.cents_high)))
     return shown
 
 

@@ -17,13 +17,14 @@ from bot.commands import JOBS
 from bot.context import BotContext
 from bot.errors import sentence
 from bot.modals import answer_in_modal
+from bot.over_budget import answer_over_budget
 from bot.presses import answer_privately
 from bot.request import origin
 from functions import lifecycle
 from functions.access import require
 from functions.approval_quotes import Asked
 from functions.approvals import open_request
-from functions.errors import Conflict, InvalidInput
+from functions.errors import Conflict, InvalidInput, OverBudget
 from functions.find_job import get_job
 from functions.jobs import card_view
 from functions.model.approval import ApprovalKind
@@ -125,6 +126,10 @@ class Lifecycle:
                 job_id=_job_id(body),
                 tier=chosen.get("value", ""),
             )
+        except OverBudget as error:
+            channel_id = json.loads(body["view"]["private_metadata"]).get("channel", "")
+            answer_over_budget(ack, body["view"], error, job_id=str(_job_id(body)), channel_id=channel_id)
+            return
         except Exception as error:  # noqa: BLE001 - shown at the field, by its reference where nobody foresaw it
             ack(response_action="errors", errors={screens.TIER_BLOCK: sentence(error)})
             return
