@@ -14,6 +14,7 @@ from blocks.text import (
     button,
     clip,
     context,
+    link,
     mention,
     modal,
     plain,
@@ -58,18 +59,21 @@ _ESCALATED = "The admins have been asked as well"
 _OPEN = frozenset({ApprovalState.DRAFT, ApprovalState.PENDING})
 
 
-def approval_message(request: Approval) -> MessageParts:
-    """One copy of the request: with buttons while it waits, afterwards with who decided and when."""
-    blocks = _told(request)
+def approval_message(request: Approval, card_link: str = "") -> MessageParts:
+    """One copy of the request: with buttons while it waits, afterwards with who decided and when.
+
+    `card_link` leads to the card of the run that was launched.
+    """
+    blocks = _told(request, card_link)
     if request.state is ApprovalState.PENDING:
         blocks += [context(_rules(request)), actions(*_buttons(request))]
         return clip(_headline(request), 3000), blocks
     return clip(f"{_done(request)}: {request.quoted.title}", 3000), [*blocks, actions(_details(request))]
 
 
-def _told(request: Approval) -> list[Block]:
+def _told(request: Approval, card_link: str = "") -> list[Block]:
     """What became of it before what was asked: the first two lines are read."""
-    done = [] if request.state in _OPEN else [section(outcome_line(request))]
+    done = [] if request.state in _OPEN else [section(outcome_line(request, card_link))]
     return [*done, section(_asks(request)), *_facts(request), *_money(request)]
 
 
@@ -173,7 +177,7 @@ def _details(request: Approval) -> Block:
     return button("Details", ACTION_APPROVAL_DETAILS, value=str(request.id))
 
 
-def outcome_line(request: Approval) -> str:
+def outcome_line(request: Approval, card_link: str = "") -> str:
     """`✓ Approved by @manager, 3 min after asking.` and what came of it."""
     said = f"*{_done(request)}*"
     if request.decided_by and request.decided_at:
@@ -186,6 +190,8 @@ def outcome_line(request: Approval) -> str:
         lines.append(safe(request.outcome, 500))
     if request.state is ApprovalState.APPROVED and request.job_id:
         lines.append("It is in the queue; here it says when it has launched.")
+    if card_link:
+        lines.append(f"Launched: {link(card_link, 'its card →')}")
     return "\n".join(lines)
 
 

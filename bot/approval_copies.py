@@ -13,10 +13,11 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from blocks.approvals import approval_message, reminder
+from blocks.text import channel
 from bot.context import BotContext
 from bot.errors import new_reference
 from bot.marks import find_marked, mark
-from bot.refusals import MAX_DELAY, backoff, judge
+from bot.refusals import MAX_DELAY, backoff, judge, reason_of
 from functions.errors import BrightRunError
 from functions.model.approval import Approval, ApprovalCopy, ApprovalState
 
@@ -60,7 +61,7 @@ class ApprovalCopies:
         return True
 
     def _bring(self, copy: ApprovalCopy, request: Approval) -> tuple[str, str]:
-        text, blocks = approval_message(request)
+        text, blocks = approval_message(request, self._card_link(request))
         if copy.ts:
             self._client.chat_update(channel=copy.channel_id, ts=copy.ts, text=text, blocks=blocks)
             return copy.channel_id, copy.ts
@@ -76,6 +77,21 @@ class ApprovalCopies:
         with self._context.db.transaction() as tx:
             tx.approvals.copy_placed(copy, channel_id=channel_id, ts=ts)
         return channel_id, ts
+
+    def _card_link(self, request: Approval) -> str:
+        """The address of the launched run's card, where everybody can follow it; "" where there is none."""
+        if request.state is not ApprovalState.LAUNCHED or request.job_id is None:
+            return ""
+        with self._context.db.transaction() as tx:
+            card = tx.outbox.card(request.job_id)
+        if card is None or not channel(card.channel_id):
+            return ""
+        try:
+            return str(self._client.chat_getPermalink(channel=card.channel_id, message_ts=card.ts)["permalink"])
+        except SlackApiError as error:
+            if judge(error, 0).wait is not None and reason_of(error) not in _GONE:
+                raise
+            return ""  # the card or its channel is gone
 
     def _nudge(self, copy: ApprovalCopy, request: Approval, channel_id: str, ts: str) -> None:
         """A reminder below the copy, which rings a bell as no edit does; once each."""

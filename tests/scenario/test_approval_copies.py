@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from blocks.approvals import ACTION_APPROVE
+from blocks.approvals import ACTION_APPROVE, ACTION_ASK_START, ASK_CALLBACK, REASON_ACTION
 from functions import approvals
 from functions.model.people import Role
 from infra.clock import utc_now
 from infra.postgres.database import PostgresDatabase
-from tests.scenario.deciding import ask_limit, decide, only_request, short_of_money
+from tests.scenario.deciding import WHY, ask_limit, decide, limit, only_request, short_of_money
 from tests.scenario.house import TEAM
+from tests.scenario.paper import TRAINED
 from tests.scenario.stage import CHANNEL, Json, Stage, words
 
 DIRECT = "D0MARCUS"
@@ -130,3 +131,20 @@ def test_what_slack_refuses_for_good_is_tried_again_when_the_request_moves_on(st
     decide(stage, only_request(stage))
     send(stage)
     assert "✓ Approved" in words(requests(stage, CHANNEL)[0])
+
+
+def test_a_card_that_is_gone_is_not_linked(stage: Stage) -> None:
+    limit(stage, 53)
+    stage.elena.click(stage.open_review(), ACTION_ASK_START)
+    assert stage.elena.submit(stage.elena.wait_view(ASK_CALLBACK), {REASON_ACTION: WHY}) == {"ok": True}
+    decide(stage, only_request(stage))
+    stage.post()
+    stage.client.control(
+        "faults", [{"method": "chat.getPermalink", "kind": "error", "error": "message_not_found", "times": 9}]
+    )
+    stage.reconciler.step()
+    stage.tell(*TRAINED)
+    send(stage)
+    launched = [m for m in stage.client.all_messages(DIRECT) if "✓ Approved and launched" in words(m)]
+    assert len(launched) == 1
+    assert "its card" not in words(launched[0])

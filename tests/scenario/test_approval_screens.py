@@ -73,8 +73,10 @@ def test_asked_in_the_review_and_approved_by_a_press(stage: Stage) -> None:
         assert ACTION_APPROVE not in str(copy)
     stage.reconciler.step()
     stage.tell(*TRAINED)
+    link = f"{stage.workspace.base_url}/archives/{CHANNEL}/p{stage.card()['ts'].replace('.', '')}"
     for copy in copies(stage):
         assert "✓ Approved and launched" in words(copy)
+        assert f"Launched: <{link}|its card →>" in words(copy)
     stage.elena.click(copies(stage)[0], ACTION_APPROVAL_DETAILS)
     assert "launched" in words(stage.elena.wait_view(DETAILS_CALLBACK))
 
