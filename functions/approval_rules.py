@@ -10,7 +10,7 @@ from functions.model.catalog import PRACTICE_PROVIDER, Tier
 from functions.model.estimate import Estimate
 from functions.model.people import Person, Role
 
-# FR7.1.1: an on-demand job that may cost more than this needs an approval, budget or not.
+# FR1.1.3 asks for a confirmation of an on-demand job above this; here somebody else confirms it, budget or not.
 COSTLY_CENTS = 150_00
 JUSTIFICATION_MIN = 50
 # Why nothing can be decided or withdrawn any more.
