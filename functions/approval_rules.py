@@ -56,7 +56,7 @@ def require_decider(person: Person, request: Approval, *, break_glass: bool) -> 
     if person.role not in request.policy.roles:
         raise NotAllowed(
             f"Your role, {person.role.value}, may not decide this.",
-            fix="A budget manager or an admin has to.",
+            fix="A budget manager or an admin can.",
         )
     if person.user_id != request.requested_by:
         if break_glass:
