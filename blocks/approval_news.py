@@ -68,6 +68,8 @@ def _because(data: Data, kind: ApprovalKind, state: ApprovalState) -> str:
     if state is _S.APPROVED and kind in STARTS:
         place = channel(_text(data, "channel")) or "our direct messages"
         return f"It is in the queue; its card in {place} shows when it starts."
+    if state is _S.APPROVED and kind is ApprovalKind.LIMIT_INCREASE:
+        return "It holds from now on."
     return safe(_text(data, "outcome"), 500) if _text(data, "outcome") else ""
 
 

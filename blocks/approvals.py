@@ -116,7 +116,8 @@ def _facts(request: Approval) -> list[Block]:
     lines = [bold(request.quoted.title)] if request.kind in STARTS else []
     lines += [safe(fact, 250) for fact in request.quoted.facts]
     if request.quoted.seconds:
-        lines.append(f"About {rough(request.quoted.seconds)}")
+        about = f"about {rough(request.quoted.seconds)}"
+        lines.append(f"It takes {about}" if request.kind is ApprovalKind.PROMOTION else about.capitalize())
     lines += _waiting(request.quoted)
     return [section("\n".join(lines))] if lines else []
 
@@ -125,7 +126,7 @@ def _waiting(quoted: Quoted) -> list[str]:
     """Since when it waits, and when it starts as it is and at the front."""
     lines = [f"Waiting since {when(quoted.waiting_since)}"] if quoted.waiting_since else []
     if quoted.starts_at and quoted.starts_first_at:
-        lines += [f"At the front it starts about *{when(quoted.starts_first_at)}*, else {when(quoted.starts_at)}"]
+        lines.append(f"Start at the front: *{when(quoted.starts_first_at)}*; as it is: {when(quoted.starts_at)}")
     return lines
 
 
@@ -198,6 +199,7 @@ def outcome_line(request: Approval, card_link: str = "") -> str:
 def ask_form(request: Approval) -> View:
     """Why the one who decides should agree, above what they will see."""
     blocks = [
+        *([section(bold(request.quoted.title))] if request.kind not in STARTS else []),
         *_facts(request),
         *_money(request),
         text_input(

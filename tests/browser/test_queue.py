@@ -49,7 +49,7 @@ def test_who_moves_what_to_the_front(stage: Stage, elena: Page, marcus: Page, vi
     expect(said).to_contain_text("Your role, viewer, may not move runs to the front of the queue.")
     asking = Asking(stage, elena, marcus, ClockAhead())
     form = asking.promotion_draft(move_to_front(elena, "Waiting 3"))
-    expect(form).to_contain_text("At the front it starts about")
+    expect(form).to_contain_text("Start at the front")
     submit(elena)
     expect(modal(elena, ASKED_CALLBACK)).to_contain_text("It waits for a decision", timeout=PATIENCE_MS)
     close(elena)

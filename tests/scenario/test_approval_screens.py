@@ -169,7 +169,7 @@ def test_a_member_who_presses_move_to_front_says_why_and_a_manager_sees_what_it_
         f"Waiting since {when(job.created_at)}",
     ):
         assert expected in said
-    first, other = re.findall(r"At the front it starts about \*<!date\^(\d+)\^[^>]*>\*, else <!date\^(\d+)\^", said)[0]
+    first, other = re.findall(r"Start at the front: \*<!date\^(\d+)\^[^>]*>\*; as it is: <!date\^(\d+)\^", said)[0]
     assert int(other) - int(first) == pytest.approx(job.estimate.seconds.expected, abs=2)
     marcus.click(copy, ACTION_APPROVE)
     marcus.wait_message(marcus.im(), lambda m: "is the next one to start" in m.get("text", ""))
