@@ -70,7 +70,7 @@ def test_a_reminder_that_falls_into_an_outage_rings_afterwards(stage: Stage) -> 
     ask_limit(stage)
     send(stage)
     outage(stage)
-    approvals.sweep(stage.db, clock=lambda: utc_now() + timedelta(hours=13))
+    approvals.sweep(stage.logins.functions, clock=lambda: utc_now() + timedelta(hours=13))
     send(stage, minutes=15)
     assert reminders(stage, DIRECT) == []
     over(stage)
@@ -109,7 +109,7 @@ def test_a_copy_waits_as_long_as_slack_says(stage: Stage) -> None:
 def test_a_reminder_that_slack_puts_off_does_not_post_its_copy_twice(stage: Stage) -> None:
     ask_limit(stage)
     send(stage)
-    approvals.sweep(stage.db, clock=lambda: utc_now() + timedelta(hours=13))
+    approvals.sweep(stage.logins.functions, clock=lambda: utc_now() + timedelta(hours=13))
     stage.client.control("faults", [{"method": "chat.postMessage", "kind": "ratelimit", "times": 3}])
     send(stage, minutes=1)
     for place in (CHANNEL, DIRECT):

@@ -84,7 +84,7 @@ def test_a_raised_limit_leads_back_to_the_run_that_it_was_needed_for(stage: Stag
 
 def expire(stage: Stage, request: Approval) -> None:
     stage.ahead.forward(hours=25)
-    approvals.sweep(stage.db, clock=stage.ahead)
+    approvals.sweep(stage.logins.functions, clock=stage.ahead)
 
 
 def too_little(stage: Stage, request: Approval) -> None:

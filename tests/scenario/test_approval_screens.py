@@ -87,7 +87,7 @@ def test_a_reminder_rings_once_below_every_copy(stage: Stage) -> None:
     assert stage.elena.submit(form, {LIMIT_ACTION: "700", REASON_ACTION: WHY}) == {"ok": True}
     stage.elena.wait_view(ASKED_CALLBACK)
     stage.post()
-    approvals.sweep(stage.db, clock=lambda: utc_now() + timedelta(hours=13))
+    approvals.sweep(stage.logins.functions, clock=lambda: utc_now() + timedelta(hours=13))
     stage.post()
     stage.post()
     marcus = stage.client.as_user("U0MARCUS")

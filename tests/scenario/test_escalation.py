@@ -33,7 +33,7 @@ def role(stage: Stage, user: str, role: Role) -> None:
 def later(stage: Stage, hours: float) -> None:
     """Time passes, and what is due then is done and sent."""
     stage.ahead.forward(hours=hours)
-    approvals.sweep(stage.db, clock=stage.ahead)
+    approvals.sweep(stage.logins.functions, clock=stage.ahead)
     stage.post()
 
 
