@@ -6,6 +6,7 @@ import json
 
 from blocks import estimate_panel as panel
 from blocks.failure import change_lines, success_words
+from blocks.over_budget import ask_for_limit
 from blocks.run_words import spent_words, state_name
 from blocks.text import (
     Block,
@@ -62,10 +63,12 @@ def again_form(view: AgainView, *, key: str) -> View:
         section(_differences(view)),
         section(_cost(view)),
         *(section(f"⚠ {safe(warning, 400)}") for warning in view.warnings),
+        *([ask_for_limit(cents)] if (cents := view.estimate.cents_high) > view.budget.remaining_cents else []),
         *_record(view),
     ]
-    metadata = json.dumps({"job": str(view.parent.id), "fix": view.choice.fix_key, "key": key})
-    return modal(TITLE, blocks, callback_id=AGAIN_CALLBACK, submit="Start", metadata=metadata)
+    job = view.parent
+    kept = {"job": str(job.id), "fix": view.choice.fix_key, "key": key, "channel": job.channel_id}
+    return modal(TITLE, blocks, callback_id=AGAIN_CALLBACK, submit="Start", metadata=json.dumps(kept))
 
 
 def _before(view: AgainView) -> str:

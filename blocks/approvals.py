@@ -14,6 +14,7 @@ from blocks.text import (
     button,
     clip,
     context,
+    link,
     mention,
     modal,
     plain,
@@ -23,7 +24,8 @@ from blocks.text import (
     text_input,
 )
 from blocks.units import PRACTICE, duration, money, money_range, rough, when
-from functions.model.approval import STARTS, Approval, ApprovalEvent, ApprovalKind, ApprovalState
+from functions.limit_request import LimitWanted
+from functions.model.approval import STARTS, Approval, ApprovalEvent, ApprovalKind, ApprovalState, Quoted
 
 ACTION_APPROVE = "approval_approve"
 ACTION_REJECT = "approval_reject"
@@ -40,6 +42,7 @@ REJECT_CALLBACK = "approval_reject_form"
 BREAK_GLASS_CALLBACK = "approval_break_glass_form"
 DETAILS_CALLBACK = "approval_details_view"
 DETAILS_TITLE = "Request"
+ASK_TITLE = "Ask for approval"
 REASON_BLOCK, REASON_ACTION = "reason", "reason"
 LIMIT_BLOCK, LIMIT_ACTION = "limit", "limit"
 
@@ -52,21 +55,25 @@ _DONE = {
     ApprovalState.EXPIRED: "– Expired without a decision",
     ApprovalState.SUPERSEDED: "– Superseded",
 }
+_ESCALATED = "The admins have been asked as well"
 _OPEN = frozenset({ApprovalState.DRAFT, ApprovalState.PENDING})
 
 
-def approval_message(request: Approval) -> MessageParts:
-    """One copy of the request: with buttons while it waits, afterwards with who decided and when."""
-    blocks = _told(request)
+def approval_message(request: Approval, card_link: str = "") -> MessageParts:
+    """One copy of the request: with buttons while it waits, afterwards with who decided and when.
+
+    `card_link` leads to the card of the run that was launched.
+    """
+    blocks = _told(request, card_link)
     if request.state is ApprovalState.PENDING:
         blocks += [context(_rules(request)), actions(*_buttons(request))]
         return clip(_headline(request), 3000), blocks
     return clip(f"{_done(request)}: {request.quoted.title}", 3000), [*blocks, actions(_details(request))]
 
 
-def _told(request: Approval) -> list[Block]:
+def _told(request: Approval, card_link: str = "") -> list[Block]:
     """What became of it before what was asked: the first two lines are read."""
-    done = [] if request.state in _OPEN else [section(outcome_line(request))]
+    done = [] if request.state in _OPEN else [section(outcome_line(request, card_link))]
     return [*done, section(_asks(request)), *_facts(request), *_money(request)]
 
 
@@ -79,7 +86,7 @@ def _done(request: Approval) -> str:
 def reminder(request: Approval) -> str:
     """Below a copy that still waits."""
     asked = mention(request.requested_by)
-    last = " The admins have been asked as well." if request.reminded > 1 else ""
+    last = f" {_ESCALATED}." if request.escalated else ""
     return f"Still waiting for a decision, for {asked}. It expires {when(request.expires_at)}.{last}"
 
 
@@ -109,8 +116,18 @@ def _facts(request: Approval) -> list[Block]:
     lines = [bold(request.quoted.title)] if request.kind in STARTS else []
     lines += [safe(fact, 250) for fact in request.quoted.facts]
     if request.quoted.seconds:
-        lines.append(f"About {rough(request.quoted.seconds)}")
+        about = f"about {rough(request.quoted.seconds)}"
+        lines.append(f"It takes {about}" if request.kind is ApprovalKind.PROMOTION else about.capitalize())
+    lines += _waiting(request.quoted)
     return [section("\n".join(lines))] if lines else []
+
+
+def _waiting(quoted: Quoted) -> list[str]:
+    """Since when it waits, and when it starts as it is and at the front."""
+    lines = [f"Waiting since {when(quoted.waiting_since)}"] if quoted.waiting_since else []
+    if quoted.starts_at and quoted.starts_first_at:
+        lines.append(f"Start at the front: *{when(quoted.starts_first_at)}*; as it is: {when(quoted.starts_at)}")
+    return lines
 
 
 def _money(request: Approval) -> list[Block]:
@@ -133,7 +150,8 @@ def _money(request: Approval) -> list[Block]:
 
 def _rules(request: Approval) -> str:
     roles = " or ".join(role.value for role in request.policy.roles)
-    reminded = ("", "  ·  Reminder", "  ·  The admins were asked as well")[min(request.reminded, 2)]
+    reminded = ("", "  ·  Reminder", "  ·  Last reminder")[min(request.reminded, 2)]
+    reminded += f"  ·  {_ESCALATED}" if request.escalated else ""
     return f"Any {roles} may decide, except the one who asked. Expires {when(request.expires_at)}.{reminded}"
 
 
@@ -160,7 +178,7 @@ def _details(request: Approval) -> Block:
     return button("Details", ACTION_APPROVAL_DETAILS, value=str(request.id))
 
 
-def outcome_line(request: Approval) -> str:
+def outcome_line(request: Approval, card_link: str = "") -> str:
     """`✓ Approved by @manager, 3 min after asking.` and what came of it."""
     said = f"*{_done(request)}*"
     if request.decided_by and request.decided_at:
@@ -173,49 +191,59 @@ def outcome_line(request: Approval) -> str:
         lines.append(safe(request.outcome, 500))
     if request.state is ApprovalState.APPROVED and request.job_id:
         lines.append("It is in the queue; here it says when it has launched.")
+    if card_link:
+        lines.append(f"Launched: {link(card_link, 'its card →')}")
     return "\n".join(lines)
 
 
 def ask_form(request: Approval) -> View:
     """Why the one who decides should agree, above what they will see."""
     blocks = [
+        *([section(bold(request.quoted.title))] if request.kind not in STARTS else []),
         *_facts(request),
         *_money(request),
         text_input(
             REASON_BLOCK,
             REASON_ACTION,
-            "Why is it needed?",
+            "Why should it go first?" if request.kind is ApprovalKind.PROMOTION else "Why is it needed?",
             multiline=True,
             min_length=10,
             max_length=1000,
             placeholder="Client demo on Friday; the smaller run fell short on tax questions.",
         ),
-        context("Managers get this in the channel and directly. You hear here what they decide."),
+        context("Managers get this in the channel and directly. You get a message when they decide."),
     ]
     metadata = json.dumps({"request": str(request.id)})
-    return modal("Ask for approval", blocks, callback_id=ASK_CALLBACK, submit="Ask", metadata=metadata)
+    return modal(ASK_TITLE, blocks, callback_id=ASK_CALLBACK, submit="Ask", metadata=metadata)
 
 
-def ask_limit_form(limit_cents: int, channel_id: str) -> View:
-    """A higher limit and why."""
+def ask_limit_form(wanted: LimitWanted, *, channel_id: str, key: str = "", job_id: str = "") -> View:
+    """A higher limit and why; `key` is of the form whose run needs it, `job_id` of a run that shall go on."""
     amount: Block = {"type": "number_input", "is_decimal_allowed": False, "action_id": LIMIT_ACTION}
+    said = f"The budget is *{money(wanted.limit_cents)}* now."
+    if wanted.missing_cents:
+        amount["initial_value"] = str(wanted.wanted_cents // 100)
+        said += f" For this run *{money(wanted.missing_cents)}* is missing."
+    label = "New limit, in whole dollars"
     blocks = [
-        section(f"The month's budget is *{money(limit_cents)}* now."),
-        {
-            "type": "input",
-            "block_id": LIMIT_BLOCK,
-            "label": plain("New limit a month, in whole dollars", 200),
-            "element": amount,
-        },
-        text_input(REASON_BLOCK, REASON_ACTION, "Why is it needed?", multiline=True, min_length=10, max_length=1000),
+        section(said),
+        {"type": "input", "block_id": LIMIT_BLOCK, "label": plain(label, 200), "element": amount},
+        text_input(
+            REASON_BLOCK,
+            REASON_ACTION,
+            "Why is it needed?",
+            multiline=True,
+            max_length=1000,
+            hint="At least 50 characters: the managers decide by them.",
+        ),
     ]
-    metadata = json.dumps({"channel": channel_id})
+    metadata = json.dumps({"channel": channel_id, "key": key, "job": job_id})
     return modal("Ask for a higher limit", blocks, callback_id=ASK_LIMIT_CALLBACK, submit="Ask", metadata=metadata)
 
 
 def asked_view(request: Approval) -> View:
     """What the asking window turns into."""
-    text = f"✓ Asked. It waits for a decision until {when(request.expires_at)}."
+    text = f"✓ Asked. It waits for a decision until {when(request.expires_at)}; you get a message."
     return modal("Asked", [section(text)], callback_id=ASKED_CALLBACK, ends=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from blocks import disputes
+from blocks.approval_news import request_news
 from blocks.home import ACTION_ALL_JOBS, ACTION_BUDGET
 from blocks.payments import refunded, topped_up
 from blocks.text import Block, MessageParts, actions, bold, button, context, mention, safe, safe_lines, section
@@ -152,4 +153,5 @@ _WORDS: dict[Notice, Callable[[Data], MessageParts]] = {
     Notice.DISPUTE_TAKEN: disputes.taken,
     Notice.DISPUTE_RETURNED: disputes.returned,
     Notice.DISPUTE_LOST: disputes.lost,
+    Notice.REQUEST_NEWS: request_news,
 }

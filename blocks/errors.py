@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from blocks.text import Block, View, bounded, context, modal, safe, section, verbatim
-from functions.errors import BrightRunError, NotEligible, TrainingFileInvalid
+from blocks.over_budget import ask_for_limit
+from blocks.text import Block, View, bounded, context, mention, modal, safe, section, verbatim
+from functions.errors import BrightRunError, NotEligible, OverBudget, TooLate, TrainingFileInvalid
 
 _SHOWN = 10
 
@@ -15,10 +16,12 @@ def error_blocks(error: BrightRunError) -> list[Block]:
     where = f" ({safe(error.where, 100)})" if error.where else ""
     told = _told(error)
     lines = [f"⚠ *{safe(error.what.replace('*', '∗'), 400)}*{where}", *_listed(told)]
+    if isinstance(error, TooLate) and error.by:
+        return [section(f"{lines[0]}\nDecided by {mention(error.by)}.")]
     blocks = [section(bounded(lines))]
     if error.fix and not any(error.fix in sentence for sentence in told):
         blocks.append(section(safe(error.fix, 600)))
-    return blocks
+    return [*blocks, ask_for_limit(error.needed_cents)] if isinstance(error, OverBudget) else blocks
 
 
 def unexpected_blocks(reference: str) -> list[Block]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from blocks.estimate_panel import left_words
+from blocks.over_budget import ask_for_limit
 from blocks.run_words import checkpoint_words, spent, state_name, step_line
 from blocks.text import Block, View, bold, button, context, input_block, modal, option, plain, safe, section, text_input
 from blocks.units import duration, money, percent, practice, rough
@@ -56,7 +57,7 @@ def _promote(view: CardView) -> Block:
     entry = button("Move to front", ACTION_PROMOTE, value=str(view.job.id))
     others = view.queued.position - 1 if view.queued else 0
     waiting = "the one that waits" if others == 1 else f"the {others} that wait"
-    text = f"It will start before {waiting} in front of it. Pressed by a member, it asks the managers."
+    text = f"It will start before {waiting} in front of it. Who is no manager says why, and a manager decides."
     return entry | {"confirm": _confirm("Move it to the front?", text, "Move to front", "Leave it")}
 
 
@@ -140,7 +141,11 @@ def resume_view(view: ResumeView) -> View:
         input_block(TIER_BLOCK, "Machine", element),
         context(f"{left_words(view.budget)}. The amount is reserved; what is not used is freed at the end."),
     ]
-    metadata = json.dumps({"job": str(job.id)})
+    cents = dict((tier.key, cents) for tier, cents in view.offers).get(chosen["value"], 0)
+    if cents > view.budget.remaining_cents:
+        short = money(cents - view.budget.remaining_cents)
+        blocks += [section(f"⚠ Over budget: up to {money(cents)} needed, {short} short."), ask_for_limit(cents)]
+    metadata = json.dumps({"job": str(job.id), "channel": job.channel_id})
     return modal(RESUME_TITLE, blocks, callback_id=RESUME_CALLBACK, submit="Resume", metadata=metadata)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from blocks.text import Block, bounded, context, divider, safe, section, text_input
-from blocks.units import count, money
+from blocks.approvals import ACTION_ASK_LIMIT
+from blocks.text import Block, View, actions, bounded, button, context, divider, modal, safe, section, text_input
+from blocks.units import count, money, share
+from functions.budget import period_words
 from functions.errors import InvalidInput, NotAllowed, OverBudget
 from functions.model.views import Alternative, ReviewView
 
+REFUSAL_CALLBACK = "over_budget"
 OVERRIDE_BLOCK, OVERRIDE_ACTION = "override", "override"
 _LEAST = 50
 
@@ -21,15 +25,22 @@ def over_budget(view: ReviewView) -> list[Block]:
     return [divider(), *_cheaper(view), *_forecast(view), *_override(view)]
 
 
-def _forecast(view: ReviewView) -> list[Block]:
-    made = view.forecast
+def forecast_words(view: ReviewView) -> str:
+    """`With 2 active runs and this one, at most $439 of $500 this month (88 %).`; empty without a forecast."""
+    made, limit = view.forecast, view.budget.limit_cents
     if made is None:
-        return []
+        return ""
     total = made.committed.worst + view.estimate.cents_high
-    over = total - view.budget.limit_cents
     runs = f"{count(made.active, 'active run')} and this one" if made.active else "this run"
-    said = f"With {runs}, at most {money(total)} of {money(view.budget.limit_cents)}"
-    return [context(f"{said}, {money(over)} over." if over > 0 else f"{said}.")]
+    said = f"With {runs}, at most {money(total)} of {money(limit)} {period_words(view.budget.period)}"
+    if total > limit:
+        return f"⚠ {said}, {money(total - limit)} over."
+    return f"{said} ({share(total / limit)})." if limit > 0 else f"{said}."
+
+
+def _forecast(view: ReviewView) -> list[Block]:
+    said = forecast_words(view)
+    return [context(said)] if said else []
 
 
 def _cheaper(view: ReviewView) -> list[Block]:
@@ -67,6 +78,23 @@ def _override(view: ReviewView) -> list[Block]:
     if view.budget.hard_stop:
         return [context("Nothing may pass the limit here, not even with an approval.")]
     return [context("A budget manager can raise the limit, or agree to this run alone: ask with the buttons above.")]
+
+
+def ask_for_limit(cents: int) -> Block:
+    """The button that asks for as much more as a run of so many cents needs."""
+    return actions(button("Ask for a higher limit…", ACTION_ASK_LIMIT, value=str(cents)))
+
+
+def refusal(error: OverBudget, *, job_id: str, channel_id: str, on_top: bool) -> View:
+    """What is missing for a run that is taken up again, and how to ask for it. `on_top`: its form lies below."""
+    blocks = [
+        section(f"⚠ *Over budget*\n{safe(error.what, 500)}\nNothing was started."),
+        ask_for_limit(error.needed_cents),
+        context("A budget manager decides; you get a message then."),
+    ]
+    metadata = json.dumps({"job": job_id, "channel": channel_id})
+    close = "Back" if on_top else "Close"
+    return modal("Over budget", blocks, callback_id=REFUSAL_CALLBACK, close=close, metadata=metadata)
 
 
 def read_override(values: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:

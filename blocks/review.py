@@ -8,7 +8,7 @@ from typing import Any
 from blocks import estimate_panel as panel
 from blocks import file_facts as facts
 from blocks.approvals import ACTION_ASK_LIMIT, ACTION_ASK_START
-from blocks.over_budget import over_budget
+from blocks.over_budget import forecast_words, over_budget
 from blocks.text import (
     Block,
     View,
@@ -75,7 +75,7 @@ def _ask(view: ReviewView) -> list[Block]:
     if view.budget.hard_stop and kind is ApprovalKind.OVER_BUDGET_START:
         shown = []  # no approval would help
     if kind is ApprovalKind.OVER_BUDGET_START:
-        shown.append(button("Ask for a higher limit…", ACTION_ASK_LIMIT))
+        shown.append(button("Ask for a higher limit…", ACTION_ASK_LIMIT, value=str(view.estimate.cents_high)))
     return shown
 
 
@@ -157,12 +157,7 @@ def _cost(view: ReviewView) -> str:
         panel.breakdown(estimate, view.tier),
         f"*Budget {period_words(budget.period)}*: {used} of {money(budget.limit_cents)}",
     ]
-    if view.within_budget:
-        after = budget.used_cents + estimate.cents_high
-        of_it = f", {share(after / budget.limit_cents)} of it" if budget.limit_cents > 0 else ""
-        lines.append(f"With this run's upper estimate: {money(after)}{of_it}")
-    else:
-        lines.append(panel.budget_after(budget, estimate))
+    lines.append(forecast_words(view) if view.within_budget else panel.budget_after(budget, estimate))
     return "\n".join(line for line in lines if line)
 
 

@@ -85,6 +85,11 @@ def channel(channel_id: str) -> str:
     return f"<#{channel_id}>" if _CHANNEL_ID.fullmatch(channel_id) else ""
 
 
+def link(url: str, text: str) -> str:
+    """`<https://…|text>`; the text is ours or escaped."""
+    return f"<{safe(url.replace('|', '%7C'), 1000)}|{text}>"
+
+
 def bounded(lines: Sequence[str], limit: int = 2800) -> str:
     """The lines that fit, and how many more there are."""
     taken: list[str] = []

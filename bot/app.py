@@ -23,6 +23,7 @@ from bot.listeners import (
     jobs,
     lifecycle,
     payments,
+    review_again,
     roles,
     train,
 )
@@ -35,6 +36,7 @@ FEATURES = (
     lifecycle,
     again,
     approvals,
+    review_again,
     delivery,
     datasets,
     home,

@@ -82,16 +82,6 @@ def decided(request: Approval) -> str:
     return f"{said} {safe(request.outcome, 500)}" if request.outcome else said
 
 
-def wants_the_front() -> str:
-    """The reason of a request that was made by pressing "Move to front"."""
-    return "Pressed “Move to front” on the run's card."
-
-
-def asked_to_promote(name: str) -> str:
-    """A member wants a run at the front of the queue."""
-    return f"Moving {safe(name, 150)} to the front takes a manager. They have been asked."
-
-
 def unknown_subcommand(text: str) -> str:
     """`/brightrun something`."""
     return f"I don't know `/brightrun {safe(text.replace('`', ''), 100)}`. Here is what I can do:"

@@ -15,7 +15,8 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.context import BotContext
 from bot.errors import new_reference
-from bot.posting import Posted, Poster, reason_of
+from bot.posting import Posted, Poster
+from bot.refusals import backoff, details_of, judge
 from functions.errors import BrightRunError
 from functions.jobs import card_view
 from functions.model.outbox import Card, Notice, OutboxMessage
@@ -23,25 +24,8 @@ from functions.model.views import CardView
 
 log = logging.getLogger(__name__)
 
-_MAX_DELAY = timedelta(minutes=5)
 # A message that cannot be drawn after so many tries, over about a minute, never will be; its job has more to tell.
 _DRAWING_TRIES = 6
-# What no second try mends: nobody is left to tell, or Slack does not take this very content.
-_HOPELESS = {
-    "channel_not_found",
-    "is_archived",
-    "not_in_channel",
-    "user_not_found",
-    "user_disabled",
-    "cannot_dm_bot",
-    "invalid_blocks",
-    "invalid_arguments",
-    "invalid_metadata_format",
-    "msg_too_long",
-    "no_text",
-}
-# What an admin mends, by a new token or an installation; until then everything waits.
-_ADMIN = {"invalid_auth", "account_inactive", "token_revoked", "token_expired", "not_authed", "missing_scope"}
 
 
 class OutboxWorker:
@@ -76,13 +60,13 @@ class OutboxWorker:
         except SlackApiError as error:
             self._refused(message, error)
         except (SlackClientError, HTTPException, OSError, BrightRunError) as error:
-            self._later(message, _backoff(message.attempts), repr(error))
+            self._later(message, backoff(message.attempts), repr(error))
         except Exception:
             # One message that cannot be drawn must not silence all others.
             reference = new_reference()
             log.exception("message %s of job %s: reference %s", message.id, message.job_id, reference)
             if message.attempts + 1 < _DRAWING_TRIES:
-                self._later(message, _backoff(message.attempts), f"unexpected, reference {reference}")
+                self._later(message, backoff(message.attempts), f"unexpected, reference {reference}")
             else:
                 self._set_aside(message, card, reference)
         else:
@@ -102,7 +86,7 @@ class OutboxWorker:
                 self._refused(message, error)
                 return
             except (SlackClientError, HTTPException, OSError) as error:
-                self._later(message, _backoff(message.attempts), repr(error))
+                self._later(message, backoff(message.attempts), repr(error))
                 return
         self._drop(message, f"set aside, reference {reference}")
 
@@ -113,19 +97,15 @@ class OutboxWorker:
             tx.outbox.sent(message.id, ts=posted.ts, at=self._context.clock())
 
     def _refused(self, message: OutboxMessage, error: SlackApiError) -> None:
-        reason = reason_of(error)
-        if error.response.status_code == 429:
-            seconds = float(error.response.headers.get("Retry-After", 1))
-            self._later(message, timedelta(seconds=seconds), "rate limited")
-        elif reason in _HOPELESS:
-            detail = (error.response.get("response_metadata") or {}).get("messages", "")
-            log.error("message %s of job %s cannot be sent: %s %s", message.id, message.job_id, reason, detail)
-            self._drop(message, reason)
-        elif reason in _ADMIN:
-            log.error("Slack refuses the bot (%s); an admin has to install it or renew its token", reason)
-            self._later(message, _MAX_DELAY, reason)
-        else:
-            self._later(message, _backoff(message.attempts), reason)
+        refusal = judge(error, message.attempts)
+        if refusal.wait is None:
+            detail = details_of(error)
+            log.error("message %s of job %s cannot be sent: %s %s", message.id, message.job_id, refusal.reason, detail)
+            self._drop(message, refusal.reason)
+            return
+        if refusal.for_admin:
+            log.error("Slack refuses the bot (%s); an admin has to install it or renew its token", refusal.reason)
+        self._later(message, refusal.wait, refusal.reason)
 
     def _later(self, message: OutboxMessage, delay: timedelta, why: str) -> None:
         log.info("message %s of job %s waits %s: %s", message.id, message.job_id, delay, why)
@@ -135,7 +115,3 @@ class OutboxWorker:
     def _drop(self, message: OutboxMessage, why: str) -> None:
         with self._context.db.transaction() as tx:
             tx.outbox.drop(message.id, error=why)
-
-
-def _backoff(attempts: int) -> timedelta:
-    return min(timedelta(seconds=2.0 ** min(attempts, 9)), _MAX_DELAY)

@@ -22,6 +22,7 @@ from bot import messages
 from bot.context import BotContext
 from bot.marks import find_marked, mark
 from bot.pictures import upload_picture
+from bot.refusals import details_of, reason_of
 from functions.model.job import Job
 from functions.model.outbox import Card, Notice, OutboxMessage
 from functions.model.views import CardView
@@ -53,11 +54,6 @@ class Posted:
 class _Place:
     channel_id: str
     thread_ts: str | None = None
-
-
-def reason_of(error: SlackApiError) -> str:
-    """Slack's word for what is wrong."""
-    return str(error.response.get("error") or f"status {error.response.status_code}")
 
 
 class Poster:
@@ -154,7 +150,7 @@ class Poster:
         except SlackApiError as error:
             if reason_of(error) != "invalid_blocks" or not blocks:
                 raise
-            detail = (error.response.get("response_metadata") or {}).get("messages", "")
+            detail = details_of(error)
             log.exception("Slack refused the blocks of %r, its text goes alone: %s", text, detail)
             return call(text=text, blocks=[], **place)
 

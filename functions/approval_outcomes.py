@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from functions.approval_news import tell_requester
 from functions.model.approval import ApprovalState
 from functions.model.job import Job
 from functions.ports import Transaction
@@ -21,7 +22,8 @@ def on_ended(tx: Transaction, *, job: Job, now: datetime) -> None:
     """The job ended; an approved start that was never launched has failed to."""
     request = tx.approvals.of_job(job.id)
     if request is not None:
-        why = job.progress.failure.what if job.progress.failure else f"The run was {job.state.value} before it started."
+        why = job.progress.failure.what if job.progress.failure else "It was cancelled before it started."
         after = request.model_copy(update={"state": ApprovalState.LAUNCH_FAILED, "outcome": why})
         tx.approvals.change(request, after)
         tx.approvals.note(request.id, at=now, actor="system", event="launch_failed", detail=why)
+        tell_requester(tx, request=after, actor=job.stop.by if job.stop else "system", now=now)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from functions.errors import Conflict, InvalidInput, NotAllowed
+from functions.errors import InvalidInput, NotAllowed, TooLate
 from functions.model.approval import Approval, ApprovalKind, ApprovalState
 from functions.model.catalog import PRACTICE_PROVIDER, Tier
 from functions.model.estimate import Estimate
 from functions.model.people import Person, Role
 
-# FR7.1.1: an on-demand job that may cost more than this needs an approval, budget or not.
+# FR1.1.3 asks for a confirmation of an on-demand job above this; here somebody else confirms it, budget or not.
 COSTLY_CENTS = 150_00
 JUSTIFICATION_MIN = 50
 # Why nothing can be decided or withdrawn any more.
@@ -56,9 +56,11 @@ def require_decider(person: Person, request: Approval, *, break_glass: bool) -> 
     if person.role not in request.policy.roles:
         raise NotAllowed(
             f"Your role, {person.role.value}, may not decide this.",
-            fix="A budget manager or an admin can; they have been asked.",
+            fix="A budget manager or an admin can.",
         )
     if person.user_id != request.requested_by:
+        if break_glass:
+            raise NotAllowed("This is somebody else's request.", fix="Approve or decline it; no glass has to break.")
         return
     if not break_glass:
         raise NotAllowed(
@@ -73,14 +75,14 @@ def require_pending(request: Approval, now: datetime) -> None:
     """Let pass a request that waits for a decision.
 
     Raises:
-        Conflict: it was decided, withdrawn, superseded or has expired.
+        TooLate: it was decided, withdrawn, superseded or has expired.
     """
     late = request.state is ApprovalState.PENDING and now >= request.expires_at
     state = ApprovalState.EXPIRED if late else request.state
     if state is ApprovalState.PENDING:
         return
     fix = "It has to be asked anew." if state in _ASK_ANEW else "Its Details say who did that, and why."
-    raise Conflict(f"This request {_TOO_LATE[state]}.", fix=fix)
+    raise TooLate(f"This request {_TOO_LATE[state]}.", by=request.decided_by, fix=fix)
 
 
 def require_justification(note: str) -> None:
@@ -89,5 +91,6 @@ def require_justification(note: str) -> None:
     Raises:
         InvalidInput: it is too short; its field is `note`.
     """
-    if len(note.strip()) < JUSTIFICATION_MIN:
-        raise InvalidInput(f"Justify it in at least {JUSTIFICATION_MIN} characters.", field="note")
+    length = len(note.strip())
+    if length < JUSTIFICATION_MIN:
+        raise InvalidInput(f"Justify it in at least {JUSTIFICATION_MIN} characters; this has {length}.", field="note")

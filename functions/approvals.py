@@ -8,20 +8,25 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from functions.access import require
+from functions.approval_deciders import ask_admins, asked_first, deciders_of
 from functions.approval_effects import Effect, carry_out
 from functions.approval_quotes import Asked, quoted
 from functions.approval_rules import require_decider, require_justification, require_pending
+from functions.approval_states import become
 from functions.errors import Conflict, InvalidInput, NotAllowed, NotFound
-from functions.model.approval import LEGAL, Approval, ApprovalEvent, ApprovalKind, ApprovalPolicy, ApprovalState, Quoted
+from functions.model.approval import Approval, ApprovalEvent, ApprovalKind, ApprovalPolicy, ApprovalState, Quoted
 from functions.model.money import dollars
-from functions.model.people import Permission, Person, Role
+from functions.model.people import Permission, Person
 from functions.model.views import QueueLimits
 from functions.ports import Clock, Database, Files, Transaction
+from functions.promotion import with_queue
 
 REASON_MIN, REASON_MAX = 10, 1000
+# FR1.2.2: whoever wants a higher limit justifies it in so many characters.
+LIMIT_REASON_MIN = 50
 DRAFT_LIFE = timedelta(hours=2)
 BREAK_GLASS = "Break-glass: "
-# FR7.1.2: reminded half-way, escalated to the admins when an eighth of the time is left.
+# Reminded half-way; when an eighth of the time is left, reminded again and escalated to the admins.
 _REMINDERS = (1 / 2, 7 / 8)
 
 
@@ -39,6 +44,7 @@ def open_request(
     person: Person,
     asked: Asked,
     channel_id: str,
+    limits: QueueLimits,
     policy: ApprovalPolicy | None = None,
 ) -> Approval:
     """A draft with what is quoted now; nobody else sees it before it is submitted.
@@ -53,6 +59,8 @@ def open_request(
         now, rules = clock(), policy or ApprovalPolicy()
         shown, facts = quoted(tx, files, team_id=person.team_id, asked=asked, provider=provider, now=now)
         _require_sense(asked.kind, shown)
+        if asked.kind is ApprovalKind.PROMOTION and asked.job_id is not None:
+            shown = with_queue(tx, shown, team_id=person.team_id, job_id=asked.job_id, limits=limits, now=now)
         digest = digest_of(asked.kind, facts)
         if tx.approvals.same(person.team_id, person.user_id, digest):
             raise Conflict("You have asked for this already; it waits for a decision.")
@@ -90,6 +98,21 @@ def _require_sense(kind: ApprovalKind, shown: Quoted) -> None:
         )
 
 
+def checked_reason(kind: ApprovalKind, reason: str) -> str:
+    """The reason without blanks around it.
+
+    Raises:
+        InvalidInput: it is too short for what is asked, or too long.
+    """
+    least = LIMIT_REASON_MIN if kind is ApprovalKind.LIMIT_INCREASE else REASON_MIN
+    length = len(" ".join(reason.split()))
+    if length < least:
+        raise InvalidInput(f"Say why, in at least {least} characters; this has {length}.", field="reason")
+    if len(reason.strip()) > REASON_MAX:
+        raise InvalidInput(f"At most {REASON_MAX:,} characters; this has {len(reason.strip()):,}.", field="reason")
+    return reason.strip()
+
+
 def submit_request(db: Database, *, clock: Clock, person: Person, request_id: UUID, reason: str) -> Approval:
     """Put the request before those who may decide; an older one from the same form is superseded.
 
@@ -99,11 +122,9 @@ def submit_request(db: Database, *, clock: Clock, person: Person, request_id: UU
         Conflict: it is no draft any more, or nobody could decide it.
     """
     require(person, Permission.START_JOBS)
-    reason = reason.strip()
-    if not REASON_MIN <= len(reason) <= REASON_MAX:
-        raise InvalidInput(f"Say why, in {REASON_MIN} to {REASON_MAX:,} characters.", field="reason")
     with db.transaction() as tx:
         request = _locked(tx, person, request_id)
+        reason = checked_reason(request.kind, reason)
         if request.requested_by != person.user_id:
             raise NotAllowed("This is somebody else's request.")
         if request.state is ApprovalState.PENDING:
@@ -113,19 +134,18 @@ def submit_request(db: Database, *, clock: Clock, person: Person, request_id: UU
             raise Conflict("This form has lain open for too long.", fix="Go back and ask anew.")
         if not drafted:
             require_pending(request, now)
-        deciders = deciders_of(tx, request)
-        if not deciders:
+        if not deciders_of(tx, request):
             raise Conflict("Nobody here could decide this.", fix="An admin makes somebody a manager first.")
         form = str(request.subject.get("request_key", ""))
         for older in tx.approvals.of_request_key(person.team_id, form) if form else ():
-            _become(
+            become(
                 tx, older, ApprovalState.SUPERSEDED, now, person.user_id, outcome="Asked for anew with other settings."
             )
         expires = now + timedelta(hours=request.policy.hours)
         changed = request.model_copy(update={"reason": reason, "expires_at": expires})
-        pending = _become(tx, changed, ApprovalState.PENDING, now, person.user_id, event="asked", detail=reason)
+        pending = become(tx, changed, ApprovalState.PENDING, now, person.user_id, event="asked", detail=reason)
         # The one who asked sees what becomes of it: in the channel, or directly where there is none.
-        tx.approvals.add_copies(request.id, [request.channel_id or person.user_id, *deciders])
+        tx.approvals.add_copies(request.id, [request.channel_id or person.user_id, *asked_first(tx, request)])
         return pending
 
 
@@ -171,7 +191,7 @@ def decide(
             )  # fmt: skip
         decided = decided.model_copy(update={"job_id": effect.job_id, "outcome": effect.outcome})
         event = ("break_glass " if break_glass else "") + ("approved" if approve else "rejected")
-        result = _become(tx, decided, effect.state, now, person.user_id, event=event, detail=said)
+        result = become(tx, decided, effect.state, now, person.user_id, event=event, detail=said)
         tx.audit.append(
             team_id=request.team_id,
             at=now,
@@ -211,16 +231,20 @@ def cancel_request(db: Database, *, clock: Clock, person: Person, request_id: UU
         if request.requested_by != person.user_id:
             raise NotAllowed("Only the person who asked can withdraw a request.")
         require_pending(request, now)
-        return _become(tx, request, ApprovalState.CANCELLED, now, person.user_id)
+        return become(tx, request, ApprovalState.CANCELLED, now, person.user_id)
 
 
 def sweep(db: Database, *, clock: Clock) -> None:
     """Let requests expire, remind before they do, and ask the admins as well when little time is left. Idempotent."""
     with db.transaction() as tx:
         now = clock()
-        for request in tx.approvals.open_before((ApprovalState.DRAFT, ApprovalState.PENDING)):
+        for found in tx.approvals.open_before((ApprovalState.DRAFT, ApprovalState.PENDING)):
+            # Decided meanwhile, perhaps: looked at again now that nobody else changes it.
+            request = tx.approvals.get(found.id, lock=True)
+            if request is None or request.version != found.version:
+                continue
             if now >= request.expires_at:
-                _become(tx, request, ApprovalState.EXPIRED, now, "system")
+                become(tx, request, ApprovalState.EXPIRED, now, "system")
             elif request.state is ApprovalState.PENDING:
                 _remind(tx, request, now)
 
@@ -231,17 +255,9 @@ def _remind(tx: Transaction, request: Approval, now: datetime) -> None:
     due = sum(passed >= mark for mark in _REMINDERS)
     if due <= request.reminded:
         return
-    if not tx.approvals.change(request, request.model_copy(update={"reminded": due})):
-        return
-    tx.approvals.note(request.id, at=now, actor="system", event="escalated" if due > 1 else "reminded")
-    if due > 1:
-        tx.approvals.add_copies(request.id, tx.people.with_roles(request.team_id, (Role.ADMIN,)))
-
-
-def deciders_of(tx: Transaction, request: Approval) -> list[str]:
-    """Who may decide a request: everybody of its roles but the one who asked."""
-    people = tx.people.with_roles(request.team_id, request.policy.roles)
-    return [user_id for user_id in people if user_id != request.requested_by]
+    escalated = due == len(_REMINDERS) and ask_admins(tx, request)
+    tx.approvals.change(request, request.model_copy(update={"reminded": due, "escalated": escalated}))
+    tx.approvals.note(request.id, at=now, actor="system", event="escalated" if escalated else "reminded")
 
 
 def get_request(tx: Transaction, *, team_id: str, request_id: UUID) -> tuple[Approval, list[ApprovalEvent]]:
@@ -261,28 +277,3 @@ def _locked(tx: Transaction, person: Person, request_id: UUID) -> Approval:
     if request is None or request.team_id != person.team_id:
         raise NotFound("There is no such request in this workspace.")
     return request
-
-
-def _become(
-    tx: Transaction,
-    request: Approval,
-    state: ApprovalState,
-    now: datetime,
-    actor: str,
-    *,
-    event: str = "",
-    detail: str = "",
-    outcome: str = "",
-) -> Approval:
-    """Put a request, whose row is locked, into another state.
-
-    Raises:
-        Conflict: it moved on meanwhile.
-    """
-    if state not in LEGAL[request.state]:
-        raise Conflict(f"A request that is {request.state.value} cannot be {state.value}.")
-    after = request.model_copy(update={"state": state, "outcome": outcome or request.outcome})
-    if not tx.approvals.change(request, after):
-        raise Conflict("Somebody else was faster.")
-    tx.approvals.note(request.id, at=now, actor=actor, event=event or state.value, detail=detail or outcome)
-    return after.model_copy(update={"version": request.version + 1})

@@ -10,6 +10,7 @@ BrightRunError                 what is wrong, where, what to do
 ├── QueueFull                  as many jobs wait as may
 ├── NotFound                   no such job, file, artifact
 ├── Conflict                   true once, not any more (name taken, state moved on)
+│   └── TooLate                a request that waits for no decision any more
 ├── LinkRefused                a signed link that expired or was altered
 └── Unavailable                something outside did not answer; trying again is right
     └── NoCapacity             no machine of the wanted kind is free now
@@ -91,6 +92,14 @@ class NotFound(BrightRunError, LookupError):
 
 class Conflict(BrightRunError):
     """True once, not any more: a name taken, a state that moved on."""
+
+
+class TooLate(Conflict):
+    """A request that waits for no decision any more; `by` is the user who decided it, "" where nobody did."""
+
+    def __init__(self, what: str, *, by: str, fix: str = "") -> None:
+        super().__init__(what, fix=fix)
+        self.by = by
 
 
 class LinkRefused(BrightRunError):

@@ -17,11 +17,12 @@ from bot.context import BotContext
 from bot.errors import sentence
 from bot.last_resort import told
 from bot.modals import answer_in_modal, fill_or_explain
+from bot.over_budget import answer_over_budget
 from bot.request import Origin, origin
 from bot.view_order import ViewOrder
 from functions.access import require
 from functions.again import again_view, start_again
-from functions.errors import InvalidInput
+from functions.errors import InvalidInput, OverBudget
 from functions.model.again import AgainChoice
 from functions.model.people import Permission
 
@@ -101,6 +102,9 @@ class Again:
                 request_key=kept["key"],
                 limits=self._context.limits,
             )
+        except OverBudget as error:
+            answer_over_budget(ack, view, error, job_id=kept["job"], channel_id=kept.get("channel", ""))
+            return
         except Exception as error:  # noqa: BLE001 - shown at the field, by its reference where nobody foresaw it
             ack(response_action="errors", errors={_block_of(error, values): sentence(error)})
             return

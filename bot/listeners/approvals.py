@@ -23,7 +23,9 @@ from bot.request import first_time, origin
 from functions import approvals
 from functions.access import require
 from functions.approval_quotes import Asked
+from functions.approvals import checked_reason
 from functions.errors import InvalidInput, NotFound
+from functions.limit_request import limit_wanted
 from functions.model.approval import Approval, ApprovalKind
 from functions.model.people import Permission, Person, Role
 
@@ -77,10 +79,16 @@ class Approvals:
         def content(person: Person) -> View:
             require(person, Permission.START_JOBS)
             kept = json.loads((body.get("view") or {}).get("private_metadata") or "{}")
+            # Of a run that did not fit, the button says what it may cost.
+            cents, now = int(body["actions"][0].get("value") or 0), self._context.clock()
             with self._context.db.transaction() as tx:
-                return screens.ask_limit_form(
-                    tx.ledger.limit(person.team_id), kept.get("channel") or origin(body).channel_id
-                )
+                wanted = limit_wanted(tx, team_id=person.team_id, cents=cents, now=now)
+            return screens.ask_limit_form(
+                wanted,
+                channel_id=kept.get("channel") or origin(body).channel_id,
+                key=kept.get("key", ""),
+                job_id=kept.get("job", ""),
+            )
 
         self._window(ack, body, client, "Ask for a higher limit", content)
 
@@ -138,6 +146,7 @@ class Approvals:
             person=person,
             asked=asked,
             channel_id=channel_id,
+            limits=self._context.limits,
         )
 
     def submit(self, ack: Ack, body: dict[str, Any]) -> None:
@@ -155,16 +164,26 @@ class Approvals:
     def submit_limit(self, ack: Ack, body: dict[str, Any]) -> None:
         """The same for a limit: drafted and put in one go."""
         person = origin(body).person(self._context)
-        channel_id = json.loads(body["view"]["private_metadata"])["channel"]
+        kept = json.loads(body["view"]["private_metadata"])
+        channel_id = kept["channel"]
 
         def act() -> View:
             typed = body["view"]["state"]["values"][screens.LIMIT_BLOCK][screens.LIMIT_ACTION].get("value") or ""
             if not typed.isdecimal() or len(typed) > 9:
                 raise InvalidInput("Whole dollars, please.", field="limit")
-            asked = Asked(kind=ApprovalKind.LIMIT_INCREASE, limit_cents=int(typed) * 100)
+            reason = checked_reason(ApprovalKind.LIMIT_INCREASE, _reason(body))
+            # What it is needed for, so that whoever asked comes back to it from the decision.
+            with self._context.db.transaction() as tx:
+                choice = tx.jobs.draft(person.team_id, kept["key"]) if kept.get("key") else None
+            asked = Asked(
+                kind=ApprovalKind.LIMIT_INCREASE,
+                limit_cents=int(typed) * 100,
+                choice=choice,
+                job_id=UUID(kept["job"]) if kept.get("job") else None,
+            )
             draft = self._open(person, asked, channel_id)
             request = approvals.submit_request(
-                self._context.db, clock=self._context.clock, person=person, request_id=draft.id, reason=_reason(body)
+                self._context.db, clock=self._context.clock, person=person, request_id=draft.id, reason=reason
             )
             return screens.asked_view(request)
 

@@ -11,18 +11,20 @@ from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
 from blocks import lifecycle as screens
+from blocks.approvals import ASK_TITLE, ask_form
 from bot import messages
 from bot.commands import JOBS
 from bot.context import BotContext
 from bot.errors import sentence
 from bot.modals import answer_in_modal
+from bot.over_budget import answer_over_budget
 from bot.presses import answer_privately
 from bot.request import origin
 from functions import lifecycle
 from functions.access import require
 from functions.approval_quotes import Asked
-from functions.approvals import open_request, submit_request
-from functions.errors import Conflict, InvalidInput
+from functions.approvals import open_request
+from functions.errors import Conflict, InvalidInput, OverBudget
 from functions.find_job import get_job
 from functions.jobs import card_view
 from functions.model.approval import ApprovalKind
@@ -124,6 +126,10 @@ class Lifecycle:
                 job_id=_job_id(body),
                 tier=chosen.get("value", ""),
             )
+        except OverBudget as error:
+            channel_id = json.loads(body["view"]["private_metadata"]).get("channel", "")
+            answer_over_budget(ack, body["view"], error, job_id=str(_job_id(body)), channel_id=channel_id)
+            return
         except Exception as error:  # noqa: BLE001 - shown at the field, by its reference where nobody foresaw it
             ack(response_action="errors", errors={screens.TIER_BLOCK: sentence(error)})
             return
@@ -139,32 +145,36 @@ class Lifecycle:
         self._do(ack, body, client, act)
 
     def promote(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
-        """ "Move to front", confirmed in Slack's own dialog."""
+        """ "Move to front": a manager does it at once, confirmed in Slack's own dialog; anybody else says why."""
+        person = origin(body).person(self._context)
+        if person.may(Permission.START_JOBS) and not person.may(Permission.PROMOTE_JOBS):
+            self._ask_to_promote(ack, body, client)
+            return
 
         def act(person: Person, job_id: UUID) -> str:
-            if not person.may(Permission.START_JOBS):
-                require(person, Permission.PROMOTE_JOBS)
-            if not person.may(Permission.PROMOTE_JOBS):
-                return self._ask_to_promote(person, job_id, origin(body).channel_id)
             job = lifecycle.promote_job(self._context.db, clock=self._context.clock, person=person, job_id=job_id)
             return messages.promoted(job.name)
 
         self._do(ack, body, client, act)
 
-    def _ask_to_promote(self, person: Person, job_id: UUID, channel_id: str) -> str:
-        asked = Asked(kind=ApprovalKind.PROMOTION, job_id=job_id)
-        db, clock = self._context.db, self._context.clock
-        draft = open_request(
-            db,
-            self._context.files,
-            clock=clock,
-            provider=self._context.provider,
-            person=person,
-            asked=asked,
-            channel_id=channel_id,
-        )
-        submit_request(db, clock=clock, person=person, request_id=draft.id, reason=messages.wants_the_front())
-        return messages.asked_to_promote(draft.quoted.title.removeprefix("Move ").removesuffix(" to the front"))
+    def _ask_to_promote(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
+        ack()
+        asked = Asked(kind=ApprovalKind.PROMOTION, job_id=UUID(body["actions"][0]["value"]))
+
+        def content(_: str) -> View:
+            draft = open_request(
+                self._context.db,
+                self._context.files,
+                clock=self._context.clock,
+                provider=self._context.provider,
+                person=origin(body).person(self._context),
+                asked=asked,
+                channel_id=origin(body).channel_id,
+                limits=self._context.limits,
+            )
+            return ask_form(draft)
+
+        answer_in_modal(self._context, body, client, title=ASK_TITLE, command=JOBS, content=content)
 
     def _do(self, ack: Ack, body: dict[str, Any], client: WebClient, act: Callable[[Person, UUID], str]) -> None:
         ack()

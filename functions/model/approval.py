@@ -62,6 +62,7 @@ class Quoted(_Record):
     """What the managers see, as it stood when it was asked. Money in cents; what does not apply is 0 or empty.
 
     `cents_high` is what is set aside and `cap_cents` where the run is stopped, whatever the estimate is by then.
+    Of a run that shall go to the front: since when it waits, when it starts as it is, and when at the front.
     """
 
     title: str
@@ -75,6 +76,9 @@ class Quoted(_Record):
     after_cents: int = 0
     grace_cents: int = 0
     practice: bool = False
+    waiting_since: datetime | None = None
+    starts_at: datetime | None = None
+    starts_first_at: datetime | None = None
 
 
 class Approval(_Record):
@@ -94,6 +98,7 @@ class Approval(_Record):
     created_at: datetime
     expires_at: datetime
     reminded: int = 0
+    escalated: bool = False
     decided_by: str = ""
     decided_at: datetime | None = None
     note: str = ""

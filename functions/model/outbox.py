@@ -41,6 +41,8 @@ class Notice(StrEnum):
     DISPUTE_TAKEN = "dispute_taken"
     DISPUTE_RETURNED = "dispute_returned"
     DISPUTE_LOST = "dispute_lost"
+    # Of a person: what became of what they asked for.
+    REQUEST_NEWS = "request_news"
 
 
 class OutboxMessage(BaseModel):

@@ -122,8 +122,8 @@ class Approvals(Protocol):
         """A request's history, the oldest first."""
         ...
 
-    def add_copies(self, request_id: UUID, recipients: Iterable[str]) -> None:
-        """Whoever is named gets a copy; who has one keeps it."""
+    def add_copies(self, request_id: UUID, recipients: Iterable[str]) -> int:
+        """Whoever is named gets a copy; who has one keeps it. Returns how many had none."""
         ...
 
     def claim_copy(self, now: datetime) -> ApprovalCopy | None:
@@ -134,6 +134,14 @@ class Approvals(Protocol):
         """The copy is there, shows this version, and has so many reminders below it."""
         ...
 
-    def copy_later(self, copy: ApprovalCopy, *, not_before: datetime, give_up: bool, posted: bool) -> None:
-        """The copy was not sent; `posted` keeps the mark that its post may have come through."""
+    def copy_placed(self, copy: ApprovalCopy, *, channel_id: str, ts: str) -> None:
+        """The copy is there; whether its reminders are is not known yet."""
+        ...
+
+    def copy_later(self, copy: ApprovalCopy, *, not_before: datetime, unseen: bool) -> None:
+        """The copy was not sent; `unseen` keeps the mark that its post may have come through."""
+        ...
+
+    def give_copy_up(self, copy: ApprovalCopy, *, version: int) -> None:
+        """The copy cannot be sent as its request stands; when that changes it is tried once more."""
         ...

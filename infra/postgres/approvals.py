@@ -55,7 +55,7 @@ class ApprovalsTable(Table):
         """Write what a request has become, if it still is what it was; every copy is out of date then."""
         done = self._run(
             "update approval_requests set state = %s, reason = %s, decided_by = %s, decided_at = %s, note = %s,"
-            " job_id = %s, outcome = %s, reminded = %s, expires_at = %s, version = version + 1"
+            " job_id = %s, outcome = %s, reminded = %s, escalated = %s, expires_at = %s, version = version + 1"
             " where id = %s and state = %s and version = %s",
             after.state.value,
             after.reason,
@@ -65,6 +65,7 @@ class ApprovalsTable(Table):
             after.job_id,
             after.outcome,
             after.reminded,
+            after.escalated,
             after.expires_at,
             before.id,
             before.state.value,
@@ -143,24 +144,23 @@ class ApprovalsTable(Table):
         rows = self._all("select * from approval_events where request_id = %s order by id", request_id)
         return [ApprovalEvent.model_validate({name: row[name] for name in ApprovalEvent.model_fields}) for row in rows]
 
-    def add_copies(self, request_id: UUID, recipients: Iterable[str]) -> None:
-        """Whoever is named gets a copy; who has one keeps it."""
-        self._run(
+    def add_copies(self, request_id: UUID, recipients: Iterable[str]) -> int:
+        """Whoever is named gets a copy; who has one keeps it. Returns how many had none."""
+        done = self._run(
             "insert into approval_copies (request_id, recipient) select %s, unnest(%s::text[]) on conflict do nothing",
             request_id,
             list(recipients),
         )
+        return done.rowcount
 
     def claim_copy(self, now: datetime) -> ApprovalCopy | None:
         """Take a copy that does not show what its request has become, marked as being sent."""
         row = self._one(
             "select c.* from approval_copies c join approval_requests r on r.id = c.request_id"
-            " where c.shown_version < r.version and r.state <> 'draft' and not c.given_up"
+            " where greatest(c.shown_version, c.given_up_version) < r.version and r.state <> 'draft'"
             " and (c.not_before is null or c.not_before <= %s)"
-            " and (c.sending_since is null or c.ts <> '' or c.sending_since < %s)"
             " order by c.request_id, c.recipient limit 1 for update of c skip locked",
             now,
-            now - CUT_OFF,
         )
         if row is None:
             return None
@@ -187,14 +187,33 @@ class ApprovalsTable(Table):
             copy.recipient,
         )
 
-    def copy_later(self, copy: ApprovalCopy, *, not_before: datetime, give_up: bool, posted: bool) -> None:
-        """The copy was not sent; `posted` keeps the mark that its post may have come through."""
+    def copy_placed(self, copy: ApprovalCopy, *, channel_id: str, ts: str) -> None:
+        """The copy is there; whether its reminders are is not known yet."""
         self._run(
-            "update approval_copies set not_before = %s, given_up = %s,"
-            " sending_since = case when %s then sending_since end where request_id = %s and recipient = %s",
+            "update approval_copies set channel_id = %s, ts = %s where request_id = %s and recipient = %s",
+            channel_id,
+            ts,
+            copy.request_id,
+            copy.recipient,
+        )
+
+    def copy_later(self, copy: ApprovalCopy, *, not_before: datetime, unseen: bool) -> None:
+        """The copy was not sent; `unseen` keeps the mark that its post may have come through."""
+        self._run(
+            "update approval_copies set not_before = %s, sending_since = case when %s then sending_since end"
+            " where request_id = %s and recipient = %s",
             not_before,
-            give_up,
-            posted,
+            unseen,
+            copy.request_id,
+            copy.recipient,
+        )
+
+    def give_copy_up(self, copy: ApprovalCopy, *, version: int) -> None:
+        """The copy cannot be sent as its request stands; when that changes it is tried once more."""
+        self._run(
+            "update approval_copies set given_up_version = %s, not_before = null, sending_since = null, tries = 0"
+            " where request_id = %s and recipient = %s",
+            version,
             copy.request_id,
             copy.recipient,
         )

@@ -34,7 +34,7 @@ from tests.browser.hands import PATIENCE_MS, act, close, modal, on_screen, say, 
 from tests.scenario.house import TEAM, SetClock, add_demo_file, start
 from tests.scenario.stage import ClockAhead, Stage
 
-WHY = "The client sees it on Friday."
+WHY = "The client sees it on Friday, and the smaller run fell short on tax questions."
 WHY_NOT = "Not this month."
 
 
@@ -70,10 +70,17 @@ class Asking:
         self._asked()
 
     def promotion(self) -> None:
-        """Move to front on the newest card that has it, pressed by a member."""
-        said = confirmed(self.asker, self.asker.locator(f'[data-action-id="{ACTION_PROMOTE}"]').last)
-        expect(said).to_contain_text("They have been asked")
-        self.stage.post()
+        """Move to front on the newest card that has it, pressed by a member, who says why."""
+        self.promotion_draft(self.asker.locator(f'[data-action-id="{ACTION_PROMOTE}"]').last)
+        self._asked()
+
+    def promotion_draft(self, button: Locator) -> Locator:
+        """The form behind Move to front, filled in."""
+        button.click()
+        self.asker.get_by_test_id("confirm-yes").click()
+        form = modal(self.asker, ASK_CALLBACK)
+        act(form, REASON_ACTION).fill(WHY)
+        return form
 
     def _asked(self) -> None:
         submit(self.asker)

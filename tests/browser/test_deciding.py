@@ -161,7 +161,7 @@ def test_reminded_escalated_and_decided_in_a_direct_message(asking: Asking, brow
     expect(request(asking.decider)).to_contain_text("Reminder", timeout=PATIENCE_MS)
     asking.wait(hours=9)
     asking.stage.post()
-    expect(request(asking.decider)).to_contain_text("The admins were asked as well", timeout=PATIENCE_MS)
+    expect(request(asking.decider)).to_contain_text("The admins have been asked as well", timeout=PATIENCE_MS)
     address = f"{asking.stage.workspace.base_url}/?user=U0ADA&channel=D0ADA"
     with tab(browser, address, width=PHONE_WIDTH, height=HEIGHT) as ada:
         expect(press_approve(ada)).to_contain_text("The limit is $600.00 now.")

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from blocks.approvals import ACTION_APPROVE
+from blocks.lifecycle import ACTION_PROMOTE
 from blocks.review import REVIEW_CALLBACK
 from bot.context import BotContext
 from functions import catalog
@@ -30,7 +31,6 @@ Step = Callable[[Asking], None]
 # What cannot be clicked, and why.
 UNREACHABLE = {
     (K.LIMIT_INCREASE, S.DRAFT): "drafted and put in one go",
-    (K.PROMOTION, S.DRAFT): "drafted and put in one go",
     (K.LIMIT_INCREASE, S.LAUNCHED): "there is nothing to launch",
     (K.PROMOTION, S.LAUNCHED): "there is nothing to launch",
     (K.PROMOTION, S.SUPERSEDED): "bound to its run alone, which cannot become another one",
@@ -147,6 +147,16 @@ def drafted(asking: Asking) -> None:
     expect(asking.decider.locator("#main")).not_to_contain_text("Approval needed")
 
 
+def drafted_promotion(asking: Asking) -> None:
+    """Pressed and thought better of it."""
+    form = asking.promotion_draft(asking.asker.locator(f'[data-action-id="{ACTION_PROMOTE}"]').last)
+    assert fits(form.locator(".modal-body"))
+    close(asking.asker)
+    asking.stage.post()
+    assert asking.newest().state is S.DRAFT
+    expect(asking.decider.locator("#main")).not_to_contain_text("Approval needed")
+
+
 def start_of(asking: Asking) -> None:
     asking.start(**GIVEN.get(asking.stage.context.provider, {}))
 
@@ -158,10 +168,13 @@ LIMIT = ways(
     Way(S.LAUNCH_FAILED, at_other_limit(900_00), "The limit is $900.00 already."),
     Way(S.APPROVED, Asking.approve, "The limit is $1,000.00 now."),
 )
-PROMOTION = ways(
-    Asking.promotion,
-    Way(S.APPROVED, Asking.approve, "Waiting 2 is the next one to start."),
-    Way(S.LAUNCH_FAILED, gone_from_the_queue, "Approved, but it could not be done"),
+PROMOTION = (
+    Way(S.DRAFT, drafted_promotion, ""),
+    *ways(
+        Asking.promotion,
+        Way(S.APPROVED, Asking.approve, "Waiting 2 is the next one to start."),
+        Way(S.LAUNCH_FAILED, gone_from_the_queue, "Approved, but it could not be done"),
+    ),
 )
 OVER_BUDGET = (
     Way(S.DRAFT, drafted, ""),

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from blocks.again import ACTION_AGAIN, AGAIN_CALLBACK
+from blocks.approvals import ACTION_ASK_LIMIT, ASK_LIMIT_CALLBACK
 from blocks.failure import ACTION_RETRY
 from blocks.lifecycle import (
     ACTION_CANCEL,
@@ -17,9 +18,10 @@ from blocks.lifecycle import (
     RESUME_CALLBACK,
     STOPPED_CALLBACK,
 )
+from blocks.over_budget import REFUSAL_CALLBACK
 from functions.model.events import Failed, Interrupted
 from functions.model.states import JobState
-from tests.browser.hands import PATIENCE_MS, act, card, choose, modal
+from tests.browser.hands import PATIENCE_MS, act, card, choose, close, modal
 from tests.scenario.house import TEAM
 from tests.scenario.paper import TRAINED
 from tests.scenario.stage import Stage
@@ -53,7 +55,11 @@ def test_paused_resumed_and_cancelled(stage: Stage, elena: Page) -> None:
     expect(form).to_contain_text("goes on from the checkpoint of step 5")
     limit_is(stage, 0)
     elena.get_by_test_id("modal-submit").click()
-    expect(form.get_by_test_id("input-error")).to_contain_text("too little", timeout=PATIENCE_MS)
+    refusal = modal(elena, REFUSAL_CALLBACK)
+    expect(refusal).to_contain_text("too little")
+    expect(act(refusal, ACTION_ASK_LIMIT)).to_be_visible()
+    elena.get_by_test_id("modal-back").click()
+    expect(form).to_be_visible()
     limit_is(stage, 500_00)
     elena.get_by_test_id("modal-submit").click()
     expect(modal(elena, STOPPED_CALLBACK)).to_contain_text("in the queue again", timeout=PATIENCE_MS)
@@ -83,7 +89,12 @@ def test_a_failed_run_that_does_not_fit_in_the_budget_any_more(stage: Stage, ele
     form = modal(elena, AGAIN_CALLBACK)
     expect(form).to_contain_text("A budget manager can raise the limit.", timeout=PATIENCE_MS)
     elena.get_by_test_id("modal-submit").click()
-    expect(form.get_by_test_id("input-error")).to_contain_text("too little", timeout=PATIENCE_MS)
+    act(modal(elena, REFUSAL_CALLBACK), ACTION_ASK_LIMIT).click()
+    expect(modal(elena, ASK_LIMIT_CALLBACK)).to_contain_text("For this run", timeout=PATIENCE_MS)
+    close(elena)
+    act(elena.locator("#main article", has_text="too little"), ACTION_ASK_LIMIT).click()
+    expect(modal(elena, ASK_LIMIT_CALLBACK)).to_contain_text("is missing", timeout=PATIENCE_MS)
+    close(elena)
     assert stage.jobs() == 1
     assert stage.job().state is JobState.FAILED
 

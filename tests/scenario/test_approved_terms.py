@@ -12,9 +12,9 @@ from functions.model.events import Failed
 from functions.model.money import dollars
 from functions.model.states import JobState
 from infra.postgres.database import PostgresDatabase
+from tests.scenario.deciding import Desk
 from tests.scenario.house import job_of, say
 from tests.scenario.paper import TRAINED
-from tests.scenario.test_approvals import Desk
 
 
 @pytest.fixture

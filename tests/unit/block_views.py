@@ -8,6 +8,7 @@ from uuid import UUID
 
 from functions import catalog
 from functions.diagnosis import diagnose, memory_needs
+from functions.model.budget import Forecast, Outlook
 from functions.model.diagnosis import FailureHistory, SuggestionRecord
 from functions.model.estimate import Estimate, InterruptionRecord, MemoryNeed, Span
 from functions.model.events import Failed, FailedRecord, HeldOut, Metrics, PerplexityMeasured, Planned, Stage
@@ -529,6 +530,13 @@ def review_view(**changes: Any) -> ReviewView:
         "within_budget": True,
         "alternatives": alternatives(),
         "tips": TIPS,
+        "forecast": Forecast(
+            settled_cents=320_00,
+            accrued_cents=12_00,
+            active=2,
+            running=1,
+            committed=Outlook(best=360_00, expected=375_00, worst=384_40),
+        ),
     }
     return ReviewView(**{**values, **changes})
 
