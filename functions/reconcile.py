@@ -1,36 +1,29 @@
-"""Brings jobs and machines into agreement: admits, launches, recovers, gives up. Safe to run twice at once."""
+"""Brings jobs and machines into agreement: watches what runs, ends what is stuck. Safe to run twice at once."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
-from functions import catalog
 from functions.alerting import raise_alerts
 from functions.approvals import sweep
 from functions.capacity import due, no_gpu
-from functions.checkpoints import checkpoint_source
-from functions.errors import BrightRunError, NoCapacity
 from functions.ingest import move
-from functions.lost import gave_up
+from functions.launching import Launcher, guarded
 from functions.model.job import MAX_RECOVERIES, Attempt, Job, StopKind
-from functions.model.job_spec import JobSpec, ResumeFrom, TrainingData
 from functions.model.outbox import Notice
-from functions.model.signing import job_token
 from functions.model.states import IN_QUEUE, RUNNING, JobState, is_legal
-from functions.ports import TRAINING_FILES, CallState, Clock, Compute, Database, Files, Transaction
+from functions.ports import CallState, Clock, Compute, Database, Files
 from functions.progress import halted, interrupted, stopped, stopped_as
+from functions.queue import PLACED
 from functions.spend import band_reached
 from functions.spend_watch import watch_spend
 from functions.time_limit import begin_stop, over_limit
 
 log = logging.getLogger(__name__)
 
-# A launch whose call id was never stored died in between; it is launched again after this time. The job's row is
-# locked while it is launched, so this only spares the other reconciler the wait; lost machines are noticed in 30 s.
-LAUNCH_GRACE = timedelta(seconds=15)
 # Longer than the longest silence of a healthy job: loading 70B weights.
 SILENCE = timedelta(minutes=30)
 # How long a run may take to save where it is and go; after that its machine is ended, and the last checkpoint counts.
@@ -38,7 +31,6 @@ PAUSE_PATIENCE = timedelta(seconds=60)
 # FR3.1.3: "Waited 10 minutes, no spot GPU allocated."
 GPU_PATIENCE = timedelta(minutes=10)
 CARD_AGE = timedelta(seconds=15)
-LINK_LIFE = timedelta(hours=24)
 
 
 class Reconciler:
@@ -57,108 +49,25 @@ class Reconciler:
         time_limit: timedelta | None = None,
     ) -> None:
         self._db = db
-        self._files = files
         self._compute = compute
         self._clock = clock
-        self._secret = secret
-        self._service_url = service_url
+        self._launcher = Launcher(db, files, compute, clock=clock, secret=secret, service_url=service_url)
         self._max_running = max_running
         self._time_limit = time_limit
         # When a silent job's card was last drawn; forgetting it costs one drawing.
         self._drawn: dict[UUID, datetime] = {}
 
     def step(self) -> None:
-        """Look at every job once. One job's trouble does not hold up the others."""
-        sweep(self._db, clock=self._clock)
+        """Look at every job once. One job's trouble does not hold up the others, nor does that of another part."""
+        guarded("approvals", partial(sweep, self._db, clock=self._clock))
         with self._db.transaction() as tx:
-            running = tx.jobs.in_states(RUNNING | {JobState.INTERRUPTED})
+            running = tx.jobs.in_states(PLACED)
             queued = due(tx, tx.jobs.in_states(IN_QUEUE), self._clock())
         for job in running:
-            self._guarded(job, self._watch)
+            guarded(f"job {job.id}", partial(self._watch, job.id))
         free = self._max_running - len(running)
         for job in queued[: max(0, free)]:
-            self._guarded(job, self._admit)
-
-    def _guarded(self, job: Job, action: Callable[[UUID], None]) -> None:
-        try:
-            action(job.id)
-        except BrightRunError as error:
-            log.warning("job %s: %s", job.id, error)
-
-    def _admit(self, job_id: UUID) -> None:
-        with self._db.transaction() as tx:
-            job = tx.jobs.get(job_id, lock=True)
-            if job is None or job.state not in IN_QUEUE:
-                return
-            now = self._clock()
-            tx.jobs.begin_attempt(job_id, now)
-            tx.jobs.update(job_id, state=JobState.PROVISIONING)
-            tx.outbox.put(job=job, notice=Notice.CARD, key="", at=now, data={})
-        self._launch(job_id)
-
-    def _launch(self, job_id: UUID) -> None:
-        """Start the current attempt, which is recorded already; its row is locked while it starts."""
-        with self._db.transaction() as tx:
-            job = tx.jobs.get(job_id)
-        if job is None:
-            return
-        # Before the lock: the embedded model is unpacked at its first use, which takes half a minute.
-        model_path = self._compute.model_path(catalog.base_model(job.configuration.base_model).hub_id)
-        with self._db.transaction() as tx:
-            job = tx.jobs.get(job_id, lock=True)
-            attempt = tx.jobs.attempt(job_id, job.attempt) if job else None
-            if job is None or attempt is None or attempt.call_id or attempt.ended_at:
-                return
-            token = job_token(self._secret, job_id=str(job.id), attempt=job.attempt)
-            spec = self._spec(tx, job, model_path)
-            try:
-                call_id = self._compute.launch(spec, token=token, tier=job.configuration.tier)
-            except NoCapacity as full:
-                no_gpu(tx, job=job, reason=full.what, now=self._clock())
-                return
-            tx.jobs.set_call(job.id, job.attempt, call_id)
-        log.info("job %s: attempt %s launched as %s", job.id, job.attempt, call_id)
-
-    def _spec(self, tx: Transaction, job: Job, model_path: str | None) -> JobSpec:
-        file = tx.files.get(job.team_id, job.training_file_id)
-        if file is None:
-            raise BrightRunError(f"The training file of {job.name} is gone.")
-        settings = job.configuration
-        url = self._files.download_url(
-            TRAINING_FILES, file.sequences_path, expires_in=LINK_LIFE, name="sequences.jsonl"
-        )
-        return JobSpec(
-            job_id=job.id,
-            job_name=job.name,
-            attempt=job.attempt,
-            base_model=catalog.base_model(settings.base_model).hub_id,
-            base_model_path=model_path,
-            data=TrainingData(
-                url=url, sha256=file.sequences_sha256, name=file.name, held_out_fraction=settings.held_out_fraction
-            ),
-            hyperparameters=settings.hyperparameters,
-            engine=settings.engine,
-            work_dir=self._compute.work_dir(job.id),
-            checkpoint_every_steps=settings.checkpoint_every_steps,
-            service_url=self._service_url,
-            rate_cents_per_hour=job.rate_cents_per_hour,
-            preset=settings.preset,
-            resume_from=self._resume_from(tx, job),
-        )
-
-    def _resume_from(self, tx: Transaction, job: Job) -> ResumeFrom | None:
-        """Where a linked job goes on from; its own checkpoints, once it has any, go before."""
-        if job.lineage is None or job.lineage.kind != "resume":
-            return None
-        parent = tx.jobs.get(job.lineage.parent_id)
-        source = checkpoint_source(tx, parent) if parent else None
-        if source is None:
-            raise BrightRunError(f"The run that {job.name} goes on from has no checkpoint any more.")
-        return ResumeFrom(
-            work_dir=self._compute.work_dir(source.id),
-            hyperparameters=source.configuration.hyperparameters,
-            engine=source.configuration.engine,
-        )
+            guarded(f"job {job.id}", partial(self._launcher.admit, job.id))
 
     def _watch(self, job_id: UUID) -> None:
         with self._db.transaction() as tx:
@@ -170,10 +79,10 @@ class Reconciler:
             self._stop(job, attempt)
         elif job.state in (JobState.INTERRUPTED, JobState.RECOVERING) and (attempt is None or attempt.ended_at):
             if not self._goes_on(job, attempt):
-                self._recover(job_id)
+                self._launcher.recover(job_id)
         elif attempt is not None and not attempt.call_id:
-            if self._clock() - attempt.launched_at > LAUNCH_GRACE:
-                self._launch(job_id)
+            if self._launcher.may_launch_again(attempt):
+                self._launcher.launch(job_id)
         elif attempt is not None:
             self._check(job, attempt)
 
@@ -284,28 +193,3 @@ class Reconciler:
             tx.jobs.update(job_id, progress=progress)
             move(tx, job=job.model_copy(update={"progress": progress}), state=state, now=now)
         log.warning("job %s: attempt %s lost (%s)", job_id, attempt, cause)
-
-    def _recover(self, job_id: UUID) -> None:
-        with self._db.transaction() as tx:
-            job = tx.jobs.get(job_id, lock=True)
-            if job is None or job.state not in (JobState.INTERRUPTED, JobState.RECOVERING):
-                return
-            now = self._clock()
-            planned = bool(job.progress.interruptions) and job.progress.interruptions[-1].planned
-            counts = job.state is JobState.INTERRUPTED and not planned
-            if counts and job.recoveries >= MAX_RECOVERIES:
-                _give_up(tx, job, now)
-                return
-            recoveries = job.recoveries + counts
-            tx.jobs.begin_attempt(job_id, now)
-            tx.jobs.update(job_id, state=JobState.RECOVERING, recoveries=recoveries)
-            tx.outbox.put(job=job, notice=Notice.CARD, key="", at=now, data={})
-        self._launch(job_id)
-
-
-def _give_up(tx: Transaction, job: Job, now: datetime) -> None:
-    failure = gave_up(job)
-    log.error("job %s: %s %s", job.id, failure.what, failure.why)
-    progress = job.progress.model_copy(update={"failure": failure})
-    tx.jobs.update(job.id, progress=progress)
-    move(tx, job=job.model_copy(update={"progress": progress}), state=JobState.FAILED, now=now)

@@ -149,7 +149,10 @@ class NewJob(_Record):
 
 
 class Attempt(_Record):
-    """One launch of a job. `call_id` is how its compute knows it; set before anything else happens."""
+    """One launch of a job. `call_id` is how its compute knows it; set before anything else happens.
+
+    Where launching it fails, `launch_failing_since` is the first time in a row, `launch_failed_at` the last one.
+    """
 
     job_id: UUID
     attempt: int
@@ -157,6 +160,8 @@ class Attempt(_Record):
     launched_at: datetime
     last_event_at: datetime | None
     ended_at: datetime | None
+    launch_failing_since: datetime | None = None
+    launch_failed_at: datetime | None = None
 
 
 class Artifact(_Record):

@@ -152,6 +152,10 @@ class Jobs(Protocol):
         """Store how the compute knows this attempt."""
         ...
 
+    def launch_failed(self, job_id: UUID, attempt: int, *, since: datetime, at: datetime) -> None:
+        """Note that launching the attempt failed, for the first time in a row at `since`."""
+        ...
+
     def end_attempt(self, job_id: UUID, attempt: int, at: datetime) -> float:
         """Mark the attempt ended, once; returns its seconds, 0 if it had ended before."""
         ...

@@ -38,8 +38,20 @@ class AttemptsTable(Table):
     def set_call(self, job_id: UUID, attempt: int, call_id: str) -> None:
         """Store how the compute knows this attempt."""
         self._run(
-            "update job_attempts set call_id = %s where job_id = %s and attempt = %s",
+            "update job_attempts set call_id = %s, launch_failing_since = null, launch_failed_at = null"
+            " where job_id = %s and attempt = %s",
             call_id,
+            job_id,
+            attempt,
+        )
+
+    def launch_failed(self, job_id: UUID, attempt: int, *, since: datetime, at: datetime) -> None:
+        """Note that launching the attempt failed, for the first time in a row at `since`."""
+        self._run(
+            "update job_attempts set launch_failing_since = %s, launch_failed_at = %s"
+            " where job_id = %s and attempt = %s",
+            since,
+            at,
             job_id,
             attempt,
         )
