@@ -30,7 +30,7 @@ from functions.model.ids import derived_id
 from functions.model.job import MAX_RECOVERIES, Artifact, Job, StopKind
 from functions.model.outbox import Notice
 from functions.model.progress import Progress
-from functions.model.states import TERMINAL, JobState
+from functions.model.states import IN_QUEUE, TERMINAL, JobState
 from functions.ports import Clock, Database, Transaction
 from functions.progress import advance, halted, next_states, stopped
 from functions.spend_watch import watch_spend
@@ -42,6 +42,8 @@ _ENDED = {
     JobState.INTERRUPTED: Notice.INTERRUPTED,
     JobState.PAUSED: Notice.PAUSED,
 }
+# A job that rests or waits has no machine: what speaks for it was told to stop, and has not heard of it yet.
+_AT_REST = IN_QUEUE | {JobState.PAUSED}
 
 
 def ingest(db: Database, *, clock: Clock, job_id: UUID, attempt: int, batch: EventBatch) -> int:
@@ -72,12 +74,21 @@ def ingest(db: Database, *, clock: Clock, job_id: UUID, attempt: int, batch: Eve
 
 
 def stop_asked(db: Database, *, job_id: UUID, attempt: int) -> StopKind | None:
-    """What a person has asked of this attempt of a job; an attempt that was replaced is to stop anyhow."""
+    """What a person has asked of this attempt of a job; an attempt that was replaced or has ended is to stop anyhow."""
     with db.transaction() as tx:
         job = tx.jobs.get(job_id)
-    if job is None or job.attempt != attempt or job.state in TERMINAL:
+        current = tx.jobs.attempt(job_id, attempt) if job and job.attempt == attempt else None
+    if job is None or current is None or job.state in TERMINAL:
+        return StopKind.CANCEL
+    if current.ended_at is not None and not (job.state is JobState.INTERRUPTED and _may_go_on(job)):
         return StopKind.CANCEL
     return job.stop.kind if job.stop else None
+
+
+def _may_go_on(job: Job) -> bool:
+    """Whether the machine's owner may start an interrupted attempt again by itself."""
+    lost = job.progress.interruptions[-1] if job.progress.interruptions else None
+    return lost is not None and lost.wait_for_call and job.recoveries < MAX_RECOVERIES
 
 
 def _parts(events: list[Event]) -> Iterator[list[Event]]:
@@ -94,15 +105,8 @@ def _parts(events: list[Event]) -> Iterator[list[Event]]:
 
 def _taken_up(tx: Transaction, job: Job, attempt: int, first: Event, now: datetime) -> Job:
     """The job, recovering if its machine's owner has started the interrupted attempt again by itself."""
-    lost = job.progress.interruptions[-1] if job.progress.interruptions else None
-    if (
-        attempt != job.attempt
-        or job.state is not JobState.INTERRUPTED
-        or not isinstance(first.body, StageChanged)
-        or lost is None
-        or not lost.wait_for_call
-        or job.recoveries >= MAX_RECOVERIES
-    ):
+    again = attempt == job.attempt and job.state is JobState.INTERRUPTED and isinstance(first.body, StageChanged)
+    if not again or not _may_go_on(job):
         return job
     tx.jobs.reopen_attempt(job.id, attempt, now)
     tx.jobs.update(job.id, state=JobState.RECOVERING, recoveries=job.recoveries + 1)
@@ -118,11 +122,12 @@ def _key(job: Job) -> str:
 def _apply(tx: Transaction, job: Job, attempt: int, events: list[Event], now: datetime) -> Job:
     progress, states = job.progress, [job.state]
     started_at = job.started_at
+    current = attempt == job.attempt and job.state not in _AT_REST
     for event in events:
         # News of an attempt that was given up still counts as history, but moves nothing any more.
         if isinstance(event.body, ArtifactStored):
             tx.jobs.add_artifact(_artifact(job, event.body, event.at))
-        if attempt != job.attempt:
+        if not current:
             progress = _late(tx, job, progress, event, now)
             continue
         asked = job.stop.kind if job.stop else None
@@ -139,7 +144,7 @@ def _apply(tx: Transaction, job: Job, attempt: int, events: list[Event], now: da
     moved = job.model_copy(update={"progress": progress, "started_at": started_at})
     for state in states[1:]:
         moved = move(tx, job=moved, state=state, now=now)
-    if attempt == job.attempt and any(isinstance(event.body, StageChanged) for event in events):
+    if current and any(isinstance(event.body, StageChanged) for event in events):
         on_first_word(tx, job=job, now=now)
     if any(isinstance(event.body, Metrics | HeldOut) for event in events):
         raise_alerts(tx, job=moved, now=now)

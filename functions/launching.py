@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID, uuid4
@@ -93,11 +92,25 @@ class Launcher:
             log.exception("job %s: attempt %s not launched%s", job.id, job.attempt, trouble.reference_words)
             self._note(job, trouble)
 
-    def may_launch_again(self, attempt: Attempt) -> bool:
-        """Whether an attempt without a call id has had its time: its launch died, or failed a while ago."""
-        now = self._clock()
-        failed = attempt.launch_failed_at
-        return now - attempt.launched_at > LAUNCH_GRACE and (failed is None or now - failed >= LAUNCH_PAUSE)
+    def launch_again(self, attempt: Attempt) -> None:
+        """Launch what has no call id, once it has had its time: its launch died, or failed a while ago.
+
+        Where that launch may have started a machine all the same, another attempt takes its place: the first
+        machine is told to stop as soon as it says a word.
+        """
+        now, failed = self._clock(), attempt.launch_failed_at
+        if now - attempt.launched_at <= LAUNCH_GRACE or (failed is not None and now - failed < LAUNCH_PAUSE):
+            return
+        if not self._compute.repeatable:
+            with self._db.transaction() as tx:
+                job, unlaunched = _unlaunched(tx, attempt.job_id, attempt.attempt)
+                if job is None or unlaunched is None:
+                    return
+                tx.jobs.end_attempt(job.id, job.attempt, unlaunched.launched_at)
+                number = tx.jobs.begin_attempt(job.id, now)
+                if unlaunched.launch_failing_since and failed:
+                    tx.jobs.launch_failed(job.id, number, since=unlaunched.launch_failing_since, at=failed)
+        self.launch(attempt.job_id)
 
     def _start(self, job: Job) -> None:
         # Before the lock: the embedded model is unpacked at its first use, which takes half a minute.
@@ -245,13 +258,3 @@ def _fail(tx: Transaction, job: Job, failure: Failed, now: datetime) -> None:
     progress = job.progress.model_copy(update={"failure": failure})
     tx.jobs.update(job.id, progress=progress)
     move(tx, job=job.model_copy(update={"progress": progress}), state=JobState.FAILED, now=now)
-
-
-def guarded(what: str, action: Callable[[], None]) -> None:
-    """Do one thing of many: its trouble is logged and does not hold up the others."""
-    try:
-        action()
-    except BrightRunError as error:
-        log.warning("%s: %s", what, error)
-    except Exception:
-        log.exception("%s: unexpected error", what)

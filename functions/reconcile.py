@@ -10,14 +10,16 @@ from uuid import UUID
 from functions.alerting import raise_alerts
 from functions.approvals import sweep
 from functions.capacity import due, no_gpu
+from functions.guarding import guarded
 from functions.ingest import move
-from functions.launching import Launcher, guarded
+from functions.launching import LAUNCH_GRACE, Launcher
 from functions.model.job import MAX_RECOVERIES, Attempt, Job, StopKind
 from functions.model.outbox import Notice
 from functions.model.states import IN_QUEUE, RUNNING, JobState, is_legal
 from functions.ports import CallState, Clock, Compute, Database, Files
 from functions.progress import halted, interrupted, stopped, stopped_as
 from functions.queue import PLACED
+from functions.reaping import Reaper
 from functions.spend import band_reached
 from functions.spend_watch import watch_spend
 from functions.time_limit import begin_stop, over_limit
@@ -52,6 +54,7 @@ class Reconciler:
         self._compute = compute
         self._clock = clock
         self._launcher = Launcher(db, files, compute, clock=clock, secret=secret, service_url=service_url)
+        self._reaper = Reaper(db, compute, clock=clock)
         self._max_running = max_running
         self._time_limit = time_limit
         # When a silent job's card was last drawn; forgetting it costs one drawing.
@@ -65,6 +68,7 @@ class Reconciler:
             queued = due(tx, tx.jobs.in_states(IN_QUEUE), self._clock())
         for job in running:
             guarded(f"job {job.id}", partial(self._watch, job.id))
+        guarded("machines of ended attempts", self._reaper.step)
         free = self._max_running - len(running)
         for job in queued[: max(0, free)]:
             guarded(f"job {job.id}", partial(self._launcher.admit, job.id))
@@ -81,10 +85,16 @@ class Reconciler:
             if not self._goes_on(job, attempt):
                 self._launcher.recover(job_id)
         elif attempt is not None and not attempt.call_id:
-            if self._launcher.may_launch_again(attempt):
-                self._launcher.launch(job_id)
+            self._unlaunched(job, attempt)
         elif attempt is not None:
             self._check(job, attempt)
+
+    def _unlaunched(self, job: Job, attempt: Attempt) -> None:
+        """The launch was cut off, failed, or is being made. A machine that nobody can look after counts as lost."""
+        if attempt.last_event_at is None or self._compute.repeatable:
+            self._launcher.launch_again(attempt)
+        elif self._clock() - attempt.launched_at > LAUNCH_GRACE:
+            self._lost(job.id, job.attempt, CallState(running=False, note="its launch was cut off"))
 
     def _goes_on(self, job: Job, attempt: Attempt | None) -> bool:
         """Whether the call behind an interrupted attempt is not over: its machine's owner may start it again."""

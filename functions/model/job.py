@@ -151,7 +151,8 @@ class NewJob(_Record):
 class Attempt(_Record):
     """One launch of a job. `call_id` is how its compute knows it; set before anything else happens.
 
-    Where launching it fails, `launch_failing_since` is the first time in a row, `launch_failed_at` the last one.
+    It ended at `ended_at`; its machine is known to be gone since `gone_at`. Where launching it fails,
+    `launch_failing_since` is the first time in a row, `launch_failed_at` the last one.
     """
 
     job_id: UUID
@@ -160,6 +161,7 @@ class Attempt(_Record):
     launched_at: datetime
     last_event_at: datetime | None
     ended_at: datetime | None
+    gone_at: datetime | None = None
     launch_failing_since: datetime | None = None
     launch_failed_at: datetime | None = None
 

@@ -164,6 +164,17 @@ class Jobs(Protocol):
         """An ended attempt was started again by its machine's owner: it runs, and is billed, from now on."""
         ...
 
+    def lingering(self, since: datetime) -> list[tuple[Attempt, JobState]]:
+        """Attempts that were launched, ended since then, and whose machine is not known to be gone; their jobs' states.
+
+        Without those of interrupted jobs: their machine's owner may start them again.
+        """
+        ...
+
+    def note_gone(self, job_id: UUID, attempt: int, at: datetime) -> None:
+        """The machine of an attempt is known to be gone."""
+        ...
+
     def attempt(self, job_id: UUID, attempt: int) -> Attempt | None:
         """One attempt."""
         ...

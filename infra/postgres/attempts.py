@@ -12,6 +12,7 @@ from uuid import UUID
 from functions.model.alerts import Curve, HeldOutPoint, TrainingPoint
 from functions.model.events import Event, HeldOut, Metrics
 from functions.model.job import Artifact, Attempt
+from functions.model.states import JobState
 from functions.model.views import MetricPoint
 from infra.postgres.rows import Row, Table
 
@@ -71,9 +72,31 @@ class AttemptsTable(Table):
     def reopen_attempt(self, job_id: UUID, attempt: int, at: datetime) -> None:
         """An ended attempt was started again by its machine's owner: it runs, and is billed, from now on."""
         self._run(
-            "update job_attempts set launched_at = %s, last_event_at = %s, ended_at = null"
+            "update job_attempts set launched_at = %s, last_event_at = %s, ended_at = null, gone_at = null"
             " where job_id = %s and attempt = %s and ended_at is not null",
             at,
+            at,
+            job_id,
+            attempt,
+        )
+
+    def lingering(self, since: datetime) -> list[tuple[Attempt, JobState]]:
+        """Attempts that were launched, ended since then, and whose machine is not known to be gone; their jobs' states.
+
+        Without those of interrupted jobs: their machine's owner may start them again.
+        """
+        rows = self._all(
+            "select a.*, j.status from job_attempts a join training_jobs j on j.id = a.job_id"
+            " where a.call_id <> '' and a.gone_at is null and a.ended_at > %s"
+            " and (j.status <> 'interrupted' or a.attempt < j.attempt) order by a.ended_at",
+            since,
+        )
+        return [(Attempt.model_validate(row), JobState(row["status"])) for row in rows]
+
+    def note_gone(self, job_id: UUID, attempt: int, at: datetime) -> None:
+        """The machine of an attempt is known to be gone."""
+        self._run(
+            "update job_attempts set gone_at = %s where job_id = %s and attempt = %s and ended_at is not null",
             at,
             job_id,
             attempt,

@@ -25,7 +25,7 @@ from functions.model.job import Job
 from functions.model.outbox import Notice
 from functions.model.states import TERMINAL, JobState
 from functions.pace import fraction_done
-from functions.ports import CallState
+from functions.ports import CallState, Compute
 from functions.reconcile import Reconciler
 from functions.start import retry_job
 from infra.local_files import LocalFiles
@@ -42,17 +42,14 @@ class Stand:
         self.clock = SetClock()
         self.files = LocalFiles(tmp_path / "files", secret="s", base_url="http://localhost", clock=self.clock)
         self.compute = PaperCompute()
-        self.reconciler = Reconciler(
-            db,
-            self.files,
-            self.compute,
-            clock=self.clock,
-            secret="s",
-            service_url="http://localhost",
-            max_running=1,
-        )
+        self.reconciler = self.other_reconciler(self.compute)
         self.file = add_demo_file(db, self.files, demo_file, self.clock)
         self.id = start(db, self.files, self.file, self.clock).id
+
+    def other_reconciler(self, compute: Compute) -> Reconciler:
+        return Reconciler(
+            self.db, self.files, compute, clock=self.clock, secret="s", service_url="http://localhost", max_running=1
+        )
 
     @property
     def job(self) -> Job:
