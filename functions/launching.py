@@ -22,6 +22,7 @@ from functions.model.outbox import Notice
 from functions.model.signing import job_token
 from functions.model.states import IN_QUEUE, JobState
 from functions.ports import TRAINING_FILES, Clock, Compute, Database, Files, Transaction
+from functions.queue import PLACED
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,15 @@ class Launcher:
     """What starts attempts. Every attempt is recorded before it is launched, its call id as soon as there is one."""
 
     def __init__(
-        self, db: Database, files: Files, compute: Compute, *, clock: Clock, secret: str, service_url: str
+        self,
+        db: Database,
+        files: Files,
+        compute: Compute,
+        *,
+        clock: Clock,
+        secret: str,
+        service_url: str,
+        max_running: int,
     ) -> None:
         self._db = db
         self._files = files
@@ -46,10 +55,14 @@ class Launcher:
         self._clock = clock
         self._secret = secret
         self._service_url = service_url
+        self.max_running = max_running
 
     def admit(self, job_id: UUID) -> None:
-        """Give a queued job a machine."""
+        """Give a queued job a machine, if there is still a place: two loops at once count one after the other."""
         with self._db.transaction() as tx:
+            tx.jobs.lock_places()
+            if len(tx.jobs.in_states(PLACED)) >= self.max_running:
+                return
             job = tx.jobs.get(job_id, lock=True)
             if job is None or job.state not in IN_QUEUE:
                 return

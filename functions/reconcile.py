@@ -26,8 +26,13 @@ from functions.time_limit import begin_stop, over_limit
 
 log = logging.getLogger(__name__)
 
-# Longer than the longest silence of a healthy job: loading 70B weights.
+# Longer than the longest silence of a healthy job: loading 70B weights. It counts only while somebody looks: what a
+# run says while the service is away comes later.
 SILENCE = timedelta(minutes=30)
+# A loop that did not look for longer than this was away. In the cloud each run of it ends before the next begins.
+GAP = timedelta(minutes=2)
+# How often it is noted that an attempt was seen to run.
+_NOTE_EVERY = timedelta(seconds=10)
 # How long a run may take to save where it is and go; after that its machine is ended, and the last checkpoint counts.
 PAUSE_PATIENCE = timedelta(seconds=60)
 # FR3.1.3: "Waited 10 minutes, no spot GPU allocated."
@@ -53,9 +58,10 @@ class Reconciler:
         self._db = db
         self._compute = compute
         self._clock = clock
-        self._launcher = Launcher(db, files, compute, clock=clock, secret=secret, service_url=service_url)
+        self._launcher = Launcher(
+            db, files, compute, clock=clock, secret=secret, service_url=service_url, max_running=max_running
+        )
         self._reaper = Reaper(db, compute, clock=clock)
-        self._max_running = max_running
         self._time_limit = time_limit
         # When a silent job's card was last drawn; forgetting it costs one drawing.
         self._drawn: dict[UUID, datetime] = {}
@@ -69,8 +75,7 @@ class Reconciler:
         for job in running:
             guarded(f"job {job.id}", partial(self._watch, job.id))
         guarded("machines of ended attempts", self._reaper.step)
-        free = self._max_running - len(running)
-        for job in queued[: max(0, free)]:
+        for job in queued[: max(0, self._launcher.max_running - len(running))]:
             guarded(f"job {job.id}", partial(self._launcher.admit, job.id))
 
     def _watch(self, job_id: UUID) -> None:
@@ -94,7 +99,7 @@ class Reconciler:
         if attempt.last_event_at is None or self._compute.repeatable:
             self._launcher.launch_again(attempt)
         elif self._clock() - attempt.launched_at > LAUNCH_GRACE:
-            self._lost(job.id, job.attempt, CallState(running=False, note="its launch was cut off"))
+            self._lost(job.id, attempt, CallState(running=False, note="its launch was cut off"))
 
     def _goes_on(self, job: Job, attempt: Attempt | None) -> bool:
         """Whether the call behind an interrupted attempt is not over: its machine's owner may start it again."""
@@ -103,31 +108,56 @@ class Reconciler:
             return False
         if not self._compute.poll(attempt.call_id).running:
             return False
-        if lost.planned or job.recoveries < MAX_RECOVERIES:
+        attempt = self._seen(attempt)
+        hopeless = not lost.planned and job.recoveries >= MAX_RECOVERIES
+        if not hopeless and not self._finds_no_gpu(attempt, since=lost.at):
             return True
         self._compute.cancel(attempt.call_id)
         return False
 
     def _check(self, job: Job, attempt: Attempt) -> None:
         call = self._compute.poll(attempt.call_id)
+        if call.running:
+            attempt = self._seen(attempt)
         heard = attempt.last_event_at or attempt.launched_at
         if call.running and self._stopped_for_time(job, attempt):
             call = CallState(running=False, note="stopped at its limit")
-        if call.running and attempt.last_event_at is None and self._finds_no_gpu(attempt):
+        if call.running and attempt.last_event_at is None and self._finds_no_gpu(attempt, since=attempt.launched_at):
             self._without_gpu(job.id, attempt)
             return
-        if call.running and self._clock() - heard <= SILENCE:
+        if call.running and self._clock() - _looked_after(attempt, heard) <= SILENCE:
             self._watch_spend(job, attempt)
             self._keep_fresh(job, heard)
             return
+        until = None
         if call.running:
+            # Its machine's owner took it away without a word, and has no other one: none was had since its last word.
+            until = attempt.last_word_at if self._compute.waits_for_gpu(attempt.call_id) else None
             self._compute.cancel(attempt.call_id)
-            call = CallState(running=False, note=f"no sign of life for {SILENCE.seconds // 60} minutes")
-        self._lost(job.id, job.attempt, call)
+            known = f" ({call.note})" if call.note else ""
+            call = CallState(running=False, note=f"no sign of life for {SILENCE.seconds // 60} minutes{known}")
+        self._lost(job.id, attempt, call, until)
 
-    def _finds_no_gpu(self, attempt: Attempt) -> bool:
-        """Whether a launched attempt has waited long enough for a machine, and still waits for one."""
-        waited = self._clock() - attempt.launched_at > GPU_PATIENCE
+    def _seen(self, attempt: Attempt) -> Attempt:
+        """The attempt, which runs now; that is noted from time to time, for the process that looks after it next."""
+        now, last = self._clock(), attempt.seen_at
+        if last is not None and now - last < _NOTE_EVERY:
+            return attempt
+        since = attempt.watched_since if last is not None and now - last <= GAP else None
+        with self._db.transaction() as tx:
+            tx.jobs.note_seen(attempt.job_id, attempt.attempt, since=since or now, at=now)
+        return attempt.model_copy(update={"seen_at": now, "watched_since": since or now})
+
+    def _last_sign(self, attempt: Attempt) -> datetime:
+        """Until when an attempt whose machine is gone is known to have had it."""
+        now, last = self._clock(), attempt.seen_at
+        if last is not None and now - last <= GAP:
+            return now  # it is looked at every second
+        return max(time for time in (attempt.launched_at, last, attempt.last_word_at) if time is not None)
+
+    def _finds_no_gpu(self, attempt: Attempt, since: datetime) -> bool:
+        """Whether an attempt without a machine since then has waited long enough for one, and still waits."""
+        waited = self._clock() - _looked_after(attempt, since) > GPU_PATIENCE
         return waited and self._compute.waits_for_gpu(attempt.call_id)
 
     def _without_gpu(self, job_id: UUID, attempt: Attempt) -> None:
@@ -143,23 +173,28 @@ class Reconciler:
 
     def _stop(self, job: Job, attempt: Attempt | None) -> None:
         """End the machine of a job that a person wants to stop; a pause first has time to save where it is."""
-        running = attempt is not None and not attempt.ended_at and bool(attempt.call_id)
-        if running and attempt is not None and self._compute.poll(attempt.call_id).running:
-            patience = PAUSE_PATIENCE if job.stop and job.stop.kind is StopKind.PAUSE else timedelta(0)
-            if job.stop and self._clock() - job.stop.at < patience:
-                return
-            self._compute.cancel(attempt.call_id)
+        until = self._clock()
+        if attempt is not None and not attempt.ended_at and attempt.call_id:
+            if self._compute.poll(attempt.call_id).running:
+                patience = PAUSE_PATIENCE if job.stop and job.stop.kind is StopKind.PAUSE else timedelta(0)
+                if job.stop and self._clock() - job.stop.at < patience:
+                    self._seen(attempt)
+                    return
+                self._compute.cancel(attempt.call_id)
+            else:
+                until = self._last_sign(attempt)
         with self._db.transaction() as tx:
             job_now = tx.jobs.get(job.id, lock=True)
             # By its own word, the attempt may have ended while its machine was being stopped.
-            if job_now is None or job_now.stop is None or job_now.state not in RUNNING | {JobState.INTERRUPTED}:
+            if job_now is None or job_now.stop is None or job_now.state not in PLACED:
                 return
             now, state = self._clock(), stopped_as(job_now.stop.kind)
             if not is_legal(job_now.state, state):
                 return
             progress = halted(job_now.progress, at=now)
             tx.jobs.update(job.id, progress=progress)
-            move(tx, job=job_now.model_copy(update={"progress": progress}), state=state, now=now)
+            stopped_job = job_now.model_copy(update={"progress": progress})
+            move(tx, job=stopped_job, state=state, now=now, until=min(until, now))
 
     def _stopped_for_time(self, job: Job, attempt: Attempt) -> bool:
         """Stop the attempt, which saves a checkpoint first, if the job has passed its time limit."""
@@ -175,7 +210,7 @@ class Reconciler:
     def _watch_spend(self, job: Job, attempt: Attempt) -> None:
         """A job that says nothing goes on costing money."""
         now = self._clock()
-        if band_reached(job, now=now, running_since=attempt.launched_at) is not None:
+        if band_reached(job, now=now, running_since=attempt.billed_from) is not None:
             with self._db.transaction() as tx:
                 watch_spend(tx, job=job, now=now)
 
@@ -188,18 +223,24 @@ class Reconciler:
                 raise_alerts(tx, job=job, now=now)
                 tx.outbox.put(job=job, notice=Notice.CARD, key="", at=now, data={})
 
-    def _lost(self, job_id: UUID, attempt: int, call: CallState) -> None:
-        """The attempt's machine is gone and the job did not end: note it, so that it is recovered."""
+    def _lost(self, job_id: UUID, attempt: Attempt, call: CallState, until: datetime | None = None) -> None:
+        """The attempt's machine is gone, since `until` if that is known, and the job did not end: it is recovered."""
         with self._db.transaction() as tx:
             job = tx.jobs.get(job_id, lock=True)
-            if job is None or job.attempt != attempt or job.state not in RUNNING:
+            current = tx.jobs.attempt(job_id, attempt.attempt) if job and job.attempt == attempt.attempt else None
+            if job is None or current is None or job.state not in RUNNING:
                 return
-            now = self._clock()
+            now, until = self._clock(), until or self._last_sign(current)
             cause = call.note or f"exit code {call.exit_code}"
-            progress, state = stopped(job.progress, JobState.INTERRUPTED, at=now)
+            progress, state = stopped(job.progress, JobState.INTERRUPTED, at=until)
             if state is JobState.INTERRUPTED:
                 step = progress.checkpoint_step or 0
-                progress = interrupted(progress, at=now, step=step, cause=cause, log_tail=call.log_tail)
+                progress = interrupted(progress, at=until, step=step, cause=cause, log_tail=call.log_tail)
             tx.jobs.update(job_id, progress=progress)
-            move(tx, job=job.model_copy(update={"progress": progress}), state=state, now=now)
-        log.warning("job %s: attempt %s lost (%s)", job_id, attempt, cause)
+            move(tx, job=job.model_copy(update={"progress": progress}), state=state, now=now, until=until)
+        log.warning("job %s: attempt %s lost (%s)", job_id, attempt.attempt, cause)
+
+
+def _looked_after(attempt: Attempt, since: datetime) -> datetime:
+    """Since when something can have been waited for: not while nobody looked."""
+    return max(since, attempt.watched_since or since)

@@ -37,9 +37,10 @@ class AttemptsTable(Table):
         return number
 
     def set_call(self, job_id: UUID, attempt: int, call_id: str) -> None:
-        """Store how the compute knows this attempt."""
+        """Store how the compute knows this attempt, which is looked after from its launch on."""
         self._run(
-            "update job_attempts set call_id = %s, launch_failing_since = null, launch_failed_at = null"
+            "update job_attempts set call_id = %s, launch_failing_since = null, launch_failed_at = null,"
+            " watched_since = launched_at, seen_at = launched_at"
             " where job_id = %s and attempt = %s",
             call_id,
             job_id,
@@ -58,11 +59,11 @@ class AttemptsTable(Table):
         )
 
     def end_attempt(self, job_id: UUID, attempt: int, at: datetime) -> float:
-        """Mark the attempt ended, once; returns its seconds, 0 if it had ended before."""
+        """Mark the attempt ended, once; returns the seconds since its first word, 0 if it had ended before."""
         seconds = self._value(
-            "update job_attempts set ended_at = greatest(%s, launched_at)"
+            "update job_attempts set ended_at = greatest(%s, launched_at, billed_from)"
             " where job_id = %s and attempt = %s and ended_at is null"
-            " returning extract(epoch from ended_at - launched_at)::float8",
+            " returning extract(epoch from ended_at - billed_from)::float8",
             at,
             job_id,
             attempt,
@@ -70,11 +71,40 @@ class AttemptsTable(Table):
         return float(seconds or 0.0)
 
     def reopen_attempt(self, job_id: UUID, attempt: int, at: datetime) -> None:
-        """An ended attempt was started again by its machine's owner: it runs, and is billed, from now on."""
+        """An ended attempt was started again by its machine's owner: it runs, and is billed, from then on."""
         self._run(
-            "update job_attempts set launched_at = %s, last_event_at = %s, ended_at = null, gone_at = null"
+            "update job_attempts set launched_at = greatest(%s, ended_at), billed_from = greatest(%s, ended_at),"
+            " last_word_at = greatest(%s, ended_at), ended_at = null, gone_at = null"
             " where job_id = %s and attempt = %s and ended_at is not null",
             at,
+            at,
+            at,
+            job_id,
+            attempt,
+        )
+
+    def note_words(self, job_id: UUID, attempt: int, *, first: datetime | None, last: datetime) -> None:
+        """The attempt, if it has not ended, spoke between these times of its own clock: that long it has lived.
+
+        Without `first` all that was said is that it is over.
+        """
+        self._run(
+            "update job_attempts set"
+            " billed_from = greatest(launched_at, coalesce(least(billed_from, %s::timestamptz), %s::timestamptz)),"
+            " last_word_at = greatest(launched_at, last_word_at, %s)"
+            " where job_id = %s and attempt = %s and ended_at is null",
+            first,
+            last,
+            last,
+            job_id,
+            attempt,
+        )
+
+    def note_seen(self, job_id: UUID, attempt: int, *, since: datetime, at: datetime) -> None:
+        """The attempt was seen to run, and has been looked after without a gap since then."""
+        self._run(
+            "update job_attempts set watched_since = %s, seen_at = %s where job_id = %s and attempt = %s",
+            since,
             at,
             job_id,
             attempt,

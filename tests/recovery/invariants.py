@@ -105,7 +105,8 @@ def billed_time_is_that_of_the_attempts(seen: Evidence) -> Iterator[str]:
         if open_ones:
             yield f"{job['name']}: attempts {open_ones} never ended"
             continue
-        seconds = sum((row["ended_at"] - row["launched_at"]).total_seconds() for row in attempts)
+        spoke = [row for row in attempts if row["billed_from"] is not None]
+        seconds = sum((row["ended_at"] - row["billed_from"]).total_seconds() for row in spoke)
         if abs(seconds - job["billed_seconds"]) > 0.01:
             yield f"{job['name']}: billed for {job['billed_seconds']:.2f} s, its attempts took {seconds:.2f} s"
 

@@ -51,7 +51,7 @@ def _healthy(folder: Path) -> Evidence:
                 "actual_cost_cents": 100,
             }
         ],
-        attempts=[{"job_id": JOB, "attempt": 1, "launched_at": BEGAN, "ended_at": ended}],
+        attempts=[{"job_id": JOB, "attempt": 1, "billed_from": BEGAN, "ended_at": ended}],
         events=[
             {"job_id": JOB, "attempt": 1, "seq": seq, "kind": kind, "body": {"code": "unknown", "what": "", "why": ""}}
             for seq, kind in ((1, "metrics"), (2, "held_out"), (3, "finished"))
@@ -121,7 +121,7 @@ def _keep_some_reserved(seen: Evidence) -> None:
 
 
 def _bill_for_more(seen: Evidence) -> None:
-    seen.attempts[0]["launched_at"] += timedelta(seconds=1)
+    seen.attempts[0]["billed_from"] += timedelta(seconds=1)
 
 
 def _never_end_the_attempt(seen: Evidence) -> None:

@@ -56,7 +56,7 @@ def test_one_job_that_cannot_be_launched_holds_up_no_other(
     stand: Stand, demo_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fails(stand, monkeypatch, no_space)
-    stand.reconciler._max_running = 2
+    stand.reconciler._launcher.max_running = 2
     stand.clock.forward(seconds=1)
     other = start(stand.db, stand.files, more_files(stand, demo_file, tmp_path, 1)[0], stand.clock, name="Other")
     stand.reconciler.step()

@@ -170,6 +170,7 @@ def test_another_tier_bills_only_what_comes(stand: Stand) -> None:
     with stand.db.transaction() as tx:
         tx.jobs.change_tier(stand.id, stand.job.configuration, 1000)  # as a dearer tier would
     stand.reconciler.step()
+    say(stand.db, stand.clock, stand.job, *TRAINED[:1])
     stand.clock.forward(hours=1)
     cancel(stand)
     stand.reconciler.step()

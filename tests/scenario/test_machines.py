@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -14,11 +16,12 @@ from functions.model.job_spec import JobSpec
 from functions.model.states import JobState
 from functions.ports import CallState
 from functions.reaping import ENDING_GRACE
+from functions.reconcile import Reconciler
 from infra.postgres.database import PostgresDatabase
-from tests.scenario.house import ELENA, say
+from tests.scenario.house import ELENA, job_of, say, start
 from tests.scenario.paper import ENDED, TRAINED, PaperCompute
 from tests.scenario.test_jobs_live import Stand
-from tests.scenario.test_lifecycle import cancel, running
+from tests.scenario.test_lifecycle import cancel, more_files, running
 
 RESTARTED = Interrupted(step=10, signal="SIGINT", wait_for_call=True)
 
@@ -67,11 +70,11 @@ def test_an_interrupted_job_that_is_cancelled_loses_its_call_at_once(stand: Stan
     assert stand.compute.running() == []
 
 
-def test_a_machine_that_ends_by_itself_is_left_to_do_so(stand: Stand) -> None:
+def test_a_machine_that_ends_by_itself_is_left_to_do_so(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     running(stand)
     say(stand.db, stand.clock, stand.job, *ENDED, first=50)
     cancelled: list[str] = []
-    stand.compute.cancel = cancelled.append  # type: ignore[method-assign]
+    monkeypatch.setattr(stand.compute, "cancel", cancelled.append)
     stand.reconciler.step()
     stand.compute.ended[f"{stand.id}:1"] = CallState(running=False, exit_code=0)
     after_the_grace(stand)
@@ -81,18 +84,19 @@ def test_a_machine_that_ends_by_itself_is_left_to_do_so(stand: Stand) -> None:
     assert cancelled == []
 
 
-def test_one_that_does_not_is_ended_again_and_again_until_it_is_gone(stand: Stand) -> None:
+def test_one_that_does_not_is_ended_again_and_again_until_it_is_gone(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
     running(stand)
     say(stand.db, stand.clock, stand.job, *ENDED, first=50)
     cancelled: list[str] = []
-    cancel_call = stand.compute.cancel
-    stand.compute.cancel = cancelled.append  # type: ignore[method-assign]
-    after_the_grace(stand)
-    for _ in range(60):
-        stand.clock.forward(seconds=1)
-        stand.reconciler.step()
+    with monkeypatch.context() as deaf:
+        deaf.setattr(stand.compute, "cancel", cancelled.append)
+        after_the_grace(stand)
+        for _ in range(60):
+            stand.clock.forward(seconds=1)
+            stand.reconciler.step()
     assert cancelled == [f"{stand.id}:1"] * 3
-    stand.compute.cancel = cancel_call  # type: ignore[method-assign]
     stand.clock.forward(seconds=30)
     stand.reconciler.step()
     assert stand.compute.running() == []
@@ -176,14 +180,16 @@ def test_a_machine_that_speaks_before_it_is_missed_counts_as_lost(stand: Stand, 
     assert (stand.job.state, cut_off.calls) == (JobState.RECOVERING, ["fc-1", "fc-2"])
 
 
-def test_launches_that_fail_for_ten_minutes_fail_the_job_though_each_is_an_attempt(stand: Stand) -> None:
+def test_launches_that_fail_for_ten_minutes_fail_the_job_though_each_is_an_attempt(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
     compute = OwnersCompute()
     stand.reconciler = stand.other_reconciler(compute)
 
     def refuse(spec: JobSpec, *, token: str, tier: str) -> str:
         raise ConnectionError("no way")
 
-    compute.launch = refuse  # type: ignore[method-assign]
+    monkeypatch.setattr(compute, "launch", refuse)
     for _ in range(21):
         stand.reconciler.step()
         stand.clock.forward(seconds=31)
@@ -191,3 +197,52 @@ def test_launches_that_fail_for_ten_minutes_fail_the_job_though_each_is_an_attem
     assert stand.job.progress.failure is not None
     assert stand.job.progress.failure.code == "launch_failed"
     assert stand.sums() == (0, 0)
+
+
+def test_a_restart_that_finds_no_gpu_gives_way_to_the_usual_handling(stand: Stand) -> None:
+    running(stand)
+    say(stand.db, stand.clock, stand.job, RESTARTED, first=50)
+    stand.compute.without_gpu.add(f"{stand.id}:1")
+    for _ in range(10):
+        stand.reconciler.step()
+        stand.clock.forward(minutes=1)
+    assert stand.job.attempt == 1
+    stand.clock.forward(minutes=1)
+    stand.compute.without_gpu.add(f"{stand.id}:2")
+    stand.reconciler.step()
+    assert (stand.job.state, stand.job.attempt) == (JobState.RECOVERING, 2)
+    assert stand.compute.running() == [f"{stand.id}:2"]
+    for _ in range(12):
+        stand.clock.forward(minutes=1)
+        stand.reconciler.step()
+    assert stand.job.state is JobState.QUEUED_WAITING_FOR_GPU
+    assert "waiting_for_gpu" in stand.notices()
+    assert stand.compute.running() == []
+
+
+def test_a_restart_that_only_takes_its_time_is_waited_for(stand: Stand) -> None:
+    running(stand)
+    say(stand.db, stand.clock, stand.job, RESTARTED, first=50)
+    for _ in range(30):  # its machine is there: it loads the model
+        stand.reconciler.step()
+        stand.clock.forward(minutes=1)
+    assert (stand.job.state, stand.job.attempt) == (JobState.INTERRUPTED, 1)
+
+
+def test_two_loops_at_once_admit_no_more_than_may_run(stand: Stand, demo_file: Path, tmp_path: Path) -> None:
+    second = start(stand.db, stand.files, more_files(stand, demo_file, tmp_path, 1)[0], stand.clock, name="Second")
+    other = stand.other_reconciler(stand.compute)
+    both = threading.Barrier(2)
+
+    def admit(reconciler: Reconciler, job_id: UUID) -> None:
+        both.wait()  # each has counted, and found a free place
+        reconciler._launcher.admit(job_id)
+
+    threads = [threading.Thread(target=admit, args=pair) for pair in ((stand.reconciler, stand.id), (other, second.id))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    states = [job_of(stand.db, job_id).state for job_id in (stand.id, second.id)]
+    assert sorted(states) == [JobState.PROVISIONING, JobState.QUEUED]
+    assert len(stand.compute.launched) == 1
