@@ -100,6 +100,9 @@ class Launcher:
             return
         try:
             self._start(job)
+        except BrightRunError as error:
+            log.warning("job %s: attempt %s not launched: %s", job.id, job.attempt, error)
+            self._note(job, _explain(error))
         except Exception as error:
             trouble = _explain(error)
             log.exception("job %s: attempt %s not launched%s", job.id, job.attempt, trouble.reference_words)

@@ -181,6 +181,7 @@ class Reconciler:
                     self._seen(attempt)
                     return
                 self._compute.cancel(attempt.call_id)
+                until = self._clock()
             else:
                 until = self._last_sign(attempt)
         with self._db.transaction() as tx:
