@@ -75,6 +75,9 @@ class Launcher:
             job = tx.jobs.get(job_id, lock=True)
             if job is None or job.state not in (JobState.INTERRUPTED, JobState.RECOVERING):
                 return
+            attempt = tx.jobs.attempt(job_id, job.attempt)
+            if attempt is not None and attempt.ended_at is None:
+                return  # another loop was faster, or its machine's owner
             planned = bool(job.progress.interruptions) and job.progress.interruptions[-1].planned
             counts = job.state is JobState.INTERRUPTED and not planned
             if counts and job.recoveries >= MAX_RECOVERIES:

@@ -196,6 +196,13 @@ def no_process_is_left(seen: Evidence) -> Iterator[str]:
         yield f"still running: {process}"
 
 
+def every_machine_is_known_to_be_gone(seen: Evidence) -> Iterator[str]:
+    """The loop has looked after every launched attempt until its machine was gone."""
+    for row in seen.attempts:
+        if row["call_id"] and row["gone_at"] is None:
+            yield f"job {row['job_id']} attempt {row['attempt']}: nobody knows whether {row['call_id']} is gone"
+
+
 def no_file_is_half(seen: Evidence) -> Iterator[str]:
     """Nothing staged is left, no checkpoints of what is done; every archive is whole, as are the files in it."""
     for path in seen.leftovers:
@@ -236,6 +243,7 @@ INVARIANTS: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     nothing_worth_telling_was_left_untold,
     every_stage_was_told_to_its_end,
     no_process_is_left,
+    every_machine_is_known_to_be_gone,
     no_file_is_half,
     lost_trainers_were_noticed_in_time,
 )

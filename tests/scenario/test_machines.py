@@ -241,3 +241,13 @@ def test_two_loops_at_once_admit_no_more_than_may_run(stand: Stand, demo_file: P
     admits.join(30)
     assert job_of(stand.db, second.id).state is JobState.QUEUED
     assert stand.compute.launched == []
+
+
+def test_two_loops_at_once_recover_a_job_once(stand: Stand) -> None:
+    running(stand)
+    stand.lose_machine()
+    stand.reconciler.step()
+    for loop in (stand.reconciler, stand.other_reconciler(stand.compute)):
+        loop._launcher.recover(stand.id)  # each has seen that nothing runs any more
+    assert (stand.job.state, stand.job.attempt, stand.job.recoveries) == (JobState.RECOVERING, 2, 1)
+    assert stand.compute.running() == [f"{stand.id}:2"]
