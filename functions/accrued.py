@@ -11,9 +11,9 @@ from functions.spend import spend_of
 
 
 def running_since(tx: Transaction, job: Job) -> datetime | None:
-    """When the attempt that runs was launched; None where none does."""
+    """Since when the attempt that runs is billed; None where none does, or has not said a word yet."""
     attempt = tx.jobs.attempt(job.id, job.attempt) if job.state in RUNNING else None
-    return attempt.launched_at if attempt and attempt.ended_at is None else None
+    return attempt.billed_from if attempt and attempt.ended_at is None else None
 
 
 def job_cents_now(tx: Transaction, *, job: Job, now: datetime) -> int:

@@ -25,6 +25,7 @@ _IN_WORDS: dict[str, str] = {
     FailureCode.DATA_ALTERED: "a training file that was altered",
     FailureCode.TIMEOUT: "too long a run",
     FailureCode.NO_CAPACITY: "no free GPU",
+    FailureCode.LAUNCH_FAILED: "a launch that did not work",
     FailureCode.MODEL_MISSING: "a base model that was not found",
     FailureCode.MODEL_GATED: "a base model whose licence was not accepted",
     FailureCode.MODEL_UNREACHABLE: "a model hub that did not answer",

@@ -30,7 +30,7 @@ from functions.model.ids import derived_id
 from functions.model.job import MAX_RECOVERIES, Artifact, Job, StopKind
 from functions.model.outbox import Notice
 from functions.model.progress import Progress
-from functions.model.states import TERMINAL, JobState
+from functions.model.states import IN_QUEUE, TERMINAL, JobState
 from functions.ports import Clock, Database, Transaction
 from functions.progress import advance, halted, next_states, stopped
 from functions.spend_watch import watch_spend
@@ -42,6 +42,8 @@ _ENDED = {
     JobState.INTERRUPTED: Notice.INTERRUPTED,
     JobState.PAUSED: Notice.PAUSED,
 }
+# A job that rests or waits has no machine: what speaks for it was told to stop, and has not heard of it yet.
+_AT_REST = IN_QUEUE | {JobState.PAUSED}
 
 
 def ingest(db: Database, *, clock: Clock, job_id: UUID, attempt: int, batch: EventBatch) -> int:
@@ -66,18 +68,29 @@ def ingest(db: Database, *, clock: Clock, job_id: UUID, attempt: int, batch: Eve
             if new:
                 tx.jobs.add_points(job_id, number, new)
                 for part in _parts(new):
-                    job = _apply(tx, _taken_up(tx, job, number, part[0], now), number, part, now)
+                    job = _taken_up(tx, job, number, part[0], now)
+                    _note_words(tx, job_id, number, part, now)
+                    job = _apply(tx, job, number, part, now)
                 stored += len(new)
     return stored
 
 
 def stop_asked(db: Database, *, job_id: UUID, attempt: int) -> StopKind | None:
-    """What a person has asked of this attempt of a job; an attempt that was replaced is to stop anyhow."""
+    """What a person has asked of this attempt of a job; an attempt that was replaced or has ended is to stop anyhow."""
     with db.transaction() as tx:
         job = tx.jobs.get(job_id)
-    if job is None or job.attempt != attempt or job.state in TERMINAL:
+        current = tx.jobs.attempt(job_id, attempt) if job and job.attempt == attempt else None
+    if job is None or current is None or job.state in TERMINAL:
+        return StopKind.CANCEL
+    if current.ended_at is not None and not (job.state is JobState.INTERRUPTED and _may_go_on(job)):
         return StopKind.CANCEL
     return job.stop.kind if job.stop else None
+
+
+def _may_go_on(job: Job) -> bool:
+    """Whether the machine's owner may start an interrupted attempt again by itself."""
+    lost = job.progress.interruptions[-1] if job.progress.interruptions else None
+    return lost is not None and lost.wait_for_call and job.recoveries < MAX_RECOVERIES
 
 
 def _parts(events: list[Event]) -> Iterator[list[Event]]:
@@ -94,17 +107,10 @@ def _parts(events: list[Event]) -> Iterator[list[Event]]:
 
 def _taken_up(tx: Transaction, job: Job, attempt: int, first: Event, now: datetime) -> Job:
     """The job, recovering if its machine's owner has started the interrupted attempt again by itself."""
-    lost = job.progress.interruptions[-1] if job.progress.interruptions else None
-    if (
-        attempt != job.attempt
-        or job.state is not JobState.INTERRUPTED
-        or not isinstance(first.body, StageChanged)
-        or lost is None
-        or not lost.wait_for_call
-        or job.recoveries >= MAX_RECOVERIES
-    ):
+    again = attempt == job.attempt and job.state is JobState.INTERRUPTED and isinstance(first.body, StageChanged)
+    if not again or not _may_go_on(job):
         return job
-    tx.jobs.reopen_attempt(job.id, attempt, now)
+    tx.jobs.reopen_attempt(job.id, attempt, min(first.at, now))
     tx.jobs.update(job.id, state=JobState.RECOVERING, recoveries=job.recoveries + 1)
     return job.model_copy(update={"state": JobState.RECOVERING, "recoveries": job.recoveries + 1})
 
@@ -118,11 +124,12 @@ def _key(job: Job) -> str:
 def _apply(tx: Transaction, job: Job, attempt: int, events: list[Event], now: datetime) -> Job:
     progress, states = job.progress, [job.state]
     started_at = job.started_at
+    current = attempt == job.attempt and job.state not in _AT_REST
     for event in events:
         # News of an attempt that was given up still counts as history, but moves nothing any more.
         if isinstance(event.body, ArtifactStored):
             tx.jobs.add_artifact(_artifact(job, event.body, event.at))
-        if attempt != job.attempt:
+        if not current:
             progress = _late(tx, job, progress, event, now)
             continue
         asked = job.stop.kind if job.stop else None
@@ -137,15 +144,29 @@ def _apply(tx: Transaction, job: Job, attempt: int, events: list[Event], now: da
         _tell(tx, job, event, now)
     tx.jobs.update(job.id, progress=progress, started_at=None if job.started_at else started_at)
     moved = job.model_copy(update={"progress": progress, "started_at": started_at})
+    until = _last_word(tx, job, now) if isinstance(events[-1].body, Interrupted) else now
     for state in states[1:]:
-        moved = move(tx, job=moved, state=state, now=now)
-    if attempt == job.attempt and any(isinstance(event.body, StageChanged) for event in events):
+        moved = move(tx, job=moved, state=state, now=now, until=until)
+    if current and any(isinstance(event.body, StageChanged) for event in events):
         on_first_word(tx, job=job, now=now)
     if any(isinstance(event.body, Metrics | HeldOut) for event in events):
         raise_alerts(tx, job=moved, now=now)
     watch_spend(tx, job=moved, now=now)
     tx.outbox.put(job=moved, notice=Notice.CARD, key="", at=now, data={})
     return moved
+
+
+def _note_words(tx: Transaction, job_id: UUID, attempt: int, events: list[Event], now: datetime) -> None:
+    """When a machine spoke, no clock running ahead of ours. Its loss may be told by the next one, by its own clock."""
+    words = [min(event.at, now) for event in events if not isinstance(event.body, Interrupted)]
+    last = max(min(event.at, now) for event in events)
+    tx.jobs.note_words(job_id, attempt, first=min(words, default=None), last=last)
+
+
+def _last_word(tx: Transaction, job: Job, now: datetime) -> datetime:
+    """Until when an attempt that was interrupted is known to have had a machine; the news may come much later."""
+    attempt = tx.jobs.attempt(job.id, job.attempt)
+    return attempt.last_word_at if attempt and attempt.last_word_at else now
 
 
 def _late(tx: Transaction, job: Job, progress: Progress, event: Event, now: datetime) -> Progress:
@@ -161,12 +182,15 @@ def _late(tx: Transaction, job: Job, progress: Progress, event: Event, now: date
     return progress
 
 
-def move(tx: Transaction, *, job: Job, state: JobState, now: datetime) -> Job:
-    """Put the job, whose row is locked, into another state; ended ones are billed, settled and told of."""
+def move(tx: Transaction, *, job: Job, state: JobState, now: datetime, until: datetime | None = None) -> Job:
+    """Put the job, whose row is locked, into another state; ended ones are billed, settled and told of.
+
+    `until` is when it lost its machine, and is billed to, where that is not now.
+    """
     notice = _ENDED.get(state)
     data = _ending_data(job, state)
     if notice is not None:
-        job = _stopped(tx, job, state, now)
+        job = _stopped(tx, job, state, until or now)
     if state in TERMINAL or state is JobState.PAUSED:
         settle(tx, job=job, now=now)
     if state is JobState.PAUSED:
@@ -190,12 +214,12 @@ def move(tx: Transaction, *, job: Job, state: JobState, now: datetime) -> Job:
     return job
 
 
-def _stopped(tx: Transaction, job: Job, state: JobState, now: datetime) -> Job:
+def _stopped(tx: Transaction, job: Job, state: JobState, until: datetime) -> Job:
     """The job with its attempt closed and billed. A wish to stop is out of date now; of a cancelled job it is kept."""
     if job.stop is not None and state is not JobState.CANCELLED:
         tx.jobs.set_stop(job.id, None)
         job = job.model_copy(update={"stop": None})
-    return close_attempt(tx, job=job, now=now)
+    return close_attempt(tx, job=job, now=until)
 
 
 def _ending_data(job: Job, state: JobState) -> dict[str, float | int | str | None]:

@@ -29,7 +29,7 @@ def spend_of(job: Job, *, now: datetime, running_since: datetime | None) -> Spen
     Args:
         job: the job.
         now: the moment to bill up to.
-        running_since: when the attempt that runs was launched; None where none does.
+        running_since: since when the attempt that runs is billed; None where none does.
     """
     seconds = job.billed_now(now, running_since)
     lost = sum(loss.overhead_seconds for loss in job.progress.interruptions)

@@ -30,7 +30,7 @@ def over_limit(
     tx: Transaction, *, job: Job, attempt: Attempt, configured: timedelta | None, now: datetime
 ) -> Failed | None:
     """Why the running attempt has to stop where it has passed its time or its cap, else None."""
-    running_since = attempt.launched_at if attempt.ended_at is None else None
+    running_since = attempt.billed_from if attempt.ended_at is None else None
     seconds = job.billed_now(now, running_since)
     granted = 1 + tx.failures.times_failed(job.id, FailureCode.TIMEOUT)
     cap = job.cap_cents * granted if job.cap_cents is not None else None

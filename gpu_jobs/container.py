@@ -17,7 +17,7 @@ from gpu_jobs.events import EventWriter
 from gpu_jobs.failures import describe, killed_by_host
 from gpu_jobs.interruption import Interruption
 from gpu_jobs.job import FAILED, INTERRUPTED, run_job
-from gpu_jobs.starts import Starts
+from gpu_jobs.starts import Starts, last_sign_of_life
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +50,13 @@ def run_start(spec: JobSpec, token: str, *, secure: Callable[[], None]) -> Endin
     work_dir = Path(spec.work_dir)
     work_dir.mkdir(parents=True, exist_ok=True)
     # Without a lasting count of starts, this one could give its events numbers that the service knows already.
+    alive = last_sign_of_life(work_dir, spec.attempt, now=datetime.now(UTC))
     starts = Starts(work_dir, spec.attempt, secure=secure)
     start = starts.begin()
     secure = _lenient(secure)
     spec = spec.model_copy(update={"start": start.number})
     if start.after_loss:
-        _tell_loss(spec, token, lost=start.lost, hopeless=start.hopeless)
+        _tell_loss(spec, token, alive=alive, lost=start.lost, hopeless=start.hopeless)
     if start.hopeless:
         code, taken_away = FAILED, False
     else:
@@ -78,15 +79,19 @@ def _lenient(secure: Callable[[], None]) -> Callable[[], None]:
     return attempt
 
 
-def _tell_loss(spec: JobSpec, token: str, *, lost: int, hopeless: bool) -> None:
-    """Say on behalf of the start before this one that it was lost; if that was one too many, that the job failed."""
-    if not hopeless and _said_so_itself(spec):
+def _tell_loss(spec: JobSpec, token: str, *, alive: datetime, lost: int, hopeless: bool) -> None:
+    """Say on behalf of the start before this one that it was lost; if that was one too many, that the job failed.
+
+    It was lost when it gave its last sign of life: until another machine was found, none was had.
+    """
+    said = _said_so_itself(spec)
+    if said and not hopeless:
         return
     writer = EventWriter(spec, token, lambda: datetime.now(UTC))
+    if not said:
+        writer.emit(Interrupted(step=_checkpoint_step(spec), signal=_KILLED, wait_for_call=True), at=alive)
     if hopeless:
         writer.emit(describe(killed_by_host(lost), spec=spec, step=None, log_tail=()))
-    else:
-        writer.emit(Interrupted(step=_checkpoint_step(spec), signal=_KILLED, wait_for_call=True))
     # The trainer has its own writer; what this one could not send, it sends first.
     writer.close(_DRAIN_SECONDS if hopeless else 3.0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from contextlib import AbstractContextManager, nullcontext
@@ -11,6 +12,8 @@ from pathlib import Path
 import torch
 
 from gpu_jobs.environment import physical_cores
+
+log = logging.getLogger(__name__)
 
 # NVML is asked at most this often: an answer takes milliseconds, and a step of a small model not many more.
 _UTILIZATION_SECONDS = 5.0
@@ -106,7 +109,9 @@ class Gauges:
             self._asked = time.monotonic()
             try:
                 self._utilization = torch.cuda.utilization() / 100
-            except (ImportError, RuntimeError) as error:  # torch raises these where NVML or its binding is absent
+            except Exception as error:  # noqa: BLE001 - NVML has errors of its own; none is worth losing a training
                 self._nvml, self._utilization = False, None
-                _ = error
+                log.warning(
+                    "How busy the GPU is cannot be told (%s: %s); the run goes on without.", type(error).__name__, error
+                )
         return self._utilization

@@ -51,14 +51,14 @@ class EventWriter:
         service = Service.of(spec, token)
         self._sender = _Sender(all_spools, service, on_stop) if service else None
 
-    def emit(self, body: Body) -> Event:
-        """Write one event; it is in the file when this returns."""
+    def emit(self, body: Body, *, at: datetime | None = None) -> Event:
+        """Write one event, of now unless it is known to be of another time; it is in the file when this returns."""
         with self._lock:
             event = Event(
                 job_id=self._spec.job_id,
                 attempt=self._spec.attempt,
                 seq=self._seq + 1,
-                at=self._clock(),
+                at=at or self._clock(),
                 body=body,
             )
             self._own.append(event.model_dump_json())

@@ -8,8 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from functions.model.events import Event
 
 # Starts that ended without a word and left no newer checkpoint, after which there is no point in another one.
 MAX_LOST = 3
@@ -70,3 +76,25 @@ class Starts:
         # Read without torch, which is not loaded yet; the trainer checks that it is whole.
         names = sorted(path.name for path in (self._work_dir / "checkpoints").glob("step-*"))
         return names[-1] if names else ""
+
+
+def last_sign_of_life(work_dir: Path, attempt: int, *, now: datetime) -> datetime:
+    """When the attempt's earlier starts did something last, by what outlived their machine; `now` where nothing did.
+
+    Their last event tells it by its own time, everything else that they write by when it was written.
+    """
+    patterns = (
+        f"starts-{attempt}.jsonl",
+        f"events-{attempt}.*",
+        f"log-{attempt}.txt",
+        "checkpoints/*",
+        "checkpoints/*/*",
+    )
+    times = []
+    for path in (path for pattern in patterns for path in work_dir.glob(pattern)):
+        with suppress(OSError):
+            times.append(datetime.fromtimestamp(path.stat().st_mtime, UTC))
+    with suppress(OSError, IndexError, ValidationError):
+        lines = (work_dir / f"events-{attempt}.jsonl").read_bytes().rpartition(b"\n")[0].splitlines()
+        times.append(Event.model_validate_json(lines[-1]).at)
+    return min(now, max(times, default=now))

@@ -43,6 +43,8 @@ class LocalCompute:
     """
 
     provider = "local"
+    # The lock of an attempt that runs is held.
+    repeatable = True
 
     def __init__(self, data_dir: Path, *, vmstat: Path = Path("/proc/vmstat")) -> None:
         self._vmstat = vmstat

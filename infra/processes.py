@@ -131,6 +131,9 @@ def _repeat(step: Callable[[], bool], stop: threading.Event, pause: float) -> No
         except BrightRunError as error:
             log.warning("%s; trying again", error)
             busy = False
+        except Exception:
+            log.exception("unexpected error; trying again")
+            busy = False
         if not busy:
             stop.wait(pause)
 

@@ -29,6 +29,7 @@ class FailureCode(StrEnum):
     DATA_ALTERED = "data_altered"
     TIMEOUT = "timeout"
     NO_CAPACITY = "no_capacity"
+    LAUNCH_FAILED = "launch_failed"
     MODEL_MISSING = "model_missing"
     MODEL_GATED = "model_gated"
     MODEL_UNREACHABLE = "model_unreachable"

@@ -149,7 +149,13 @@ class NewJob(_Record):
 
 
 class Attempt(_Record):
-    """One launch of a job. `call_id` is how its compute knows it; set before anything else happens."""
+    """One launch of a job. `call_id` is how its compute knows it; set before anything else happens.
+
+    It is billed from `billed_from`, its first word, to `ended_at`. `last_event_at` is when it was heard of last,
+    `last_word_at` what its own clock said then. The loop has seen it run until `seen_at`, without a gap since
+    `watched_since`. Its machine is known to be gone since `gone_at`. Where launching it fails,
+    `launch_failing_since` is the first time in a row, `launch_failed_at` the last one.
+    """
 
     job_id: UUID
     attempt: int
@@ -157,6 +163,13 @@ class Attempt(_Record):
     launched_at: datetime
     last_event_at: datetime | None
     ended_at: datetime | None
+    billed_from: datetime | None = None
+    last_word_at: datetime | None = None
+    watched_since: datetime | None = None
+    seen_at: datetime | None = None
+    gone_at: datetime | None = None
+    launch_failing_since: datetime | None = None
+    launch_failed_at: datetime | None = None
 
 
 class Artifact(_Record):

@@ -104,6 +104,10 @@ class Jobs(Protocol):
         """Jobs in any of the states: those moved to the front, the last moved first; then the oldest first."""
         ...
 
+    def lock_places(self) -> None:
+        """Take one's turn, until the transaction ends, at giving waiting jobs their places."""
+        ...
+
     def set_stop(self, job_id: UUID, stop: StopRequest | None) -> None:
         """Keep a person's wish that the job stop, or forget it once it has."""
         ...
@@ -152,12 +156,38 @@ class Jobs(Protocol):
         """Store how the compute knows this attempt."""
         ...
 
+    def launch_failed(self, job_id: UUID, attempt: int, *, since: datetime, at: datetime) -> None:
+        """Note that launching the attempt failed, for the first time in a row at `since`."""
+        ...
+
     def end_attempt(self, job_id: UUID, attempt: int, at: datetime) -> float:
-        """Mark the attempt ended, once; returns its seconds, 0 if it had ended before."""
+        """Mark the attempt ended, once; returns the seconds since its first word, 0 if it had ended before."""
         ...
 
     def reopen_attempt(self, job_id: UUID, attempt: int, at: datetime) -> None:
-        """An ended attempt was started again by its machine's owner: it runs, and is billed, from now on."""
+        """An ended attempt was started again by its machine's owner: it runs, and is billed, from then on."""
+        ...
+
+    def note_words(self, job_id: UUID, attempt: int, *, first: datetime | None, last: datetime) -> None:
+        """The attempt, if it has not ended, spoke between these times of its own clock: that long it has lived.
+
+        Without `first` all that was said is that it is over.
+        """
+        ...
+
+    def note_seen(self, job_id: UUID, attempt: int, *, since: datetime, at: datetime) -> None:
+        """The attempt was seen to run, and has been looked after without a gap since then."""
+        ...
+
+    def lingering(self, since: datetime) -> list[tuple[Attempt, JobState]]:
+        """Attempts that were launched, ended since then, and whose machine is not known to be gone; their jobs' states.
+
+        Without those of interrupted jobs: their machine's owner may start them again.
+        """
+        ...
+
+    def note_gone(self, job_id: UUID, attempt: int, at: datetime) -> None:
+        """The machine of an attempt is known to be gone."""
         ...
 
     def attempt(self, job_id: UUID, attempt: int) -> Attempt | None:

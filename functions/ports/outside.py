@@ -61,13 +61,15 @@ class Compute(Protocol):
     """Where GPU jobs run."""
 
     provider: str
+    # Whether launching an attempt that was launched already, unknown to the caller, starts no second machine.
+    repeatable: bool
 
     def launch(self, spec: JobSpec, *, token: str, tier: str) -> str:
         """Start an attempt; returns the call id by which it is polled and cancelled."""
         ...
 
     def poll(self, call_id: str) -> CallState:
-        """How it stands, without waiting."""
+        """How it stands, without waiting. Not running means that it is known to be over for good."""
         ...
 
     def waits_for_gpu(self, call_id: str) -> bool:

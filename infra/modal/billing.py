@@ -16,7 +16,7 @@ from functions.errors import InvalidInput, Unavailable
 from functions.model.money import dollars
 from infra.modal.names import Names
 
-# Prices are noted by hand, and waiting for a container's first word is charged as running.
+# Prices are noted by hand, and a container costs something before its first word and after its last.
 TOLERANCE = Decimal("0.05")
 
 

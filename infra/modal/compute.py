@@ -22,6 +22,7 @@ from functions.ports import CallState
 from gpu_jobs.job import FAILED, FINISHED, INTERRUPTED, SPEC_UNREADABLE
 from infra.modal.limits import require_known_gpu
 from infra.modal.names import TRAIN, Names, model_folder
+from infra.modal.trainer import TrainerCrashed
 
 log = logging.getLogger(__name__)
 
@@ -35,30 +36,33 @@ _ENDINGS = {
     SPEC_UNREADABLE: "the trainer could not read the job's spec; deploy the same version everywhere",
     INTERRUPTED: "stopped to go on in a new call",
 }
-# Trouble on the way to Modal: the call may be running well, so this says nothing about it.
-_OUR_TROUBLE = (
-    modal_errors.AuthError,
-    modal_errors.ClientClosed,
-    modal_errors.ConnectionError,
-    modal_errors.InternalError,
-    modal_errors.PermissionDeniedError,
-    modal_errors.ServiceError,
-    modal_errors.VersionError,
-    ConnectionError,
-    grpclib.GRPCError,
-    grpclib.exceptions.StreamTerminatedError,
+# How a call is known to be over: Modal or the trainer says so. Anything else is trouble of this process or of the
+# way to Modal, and says nothing about the call: to take that for its end would start a second machine.
+_OVER = (
+    TrainerCrashed,
+    modal_errors.FunctionTimeoutError,
+    modal_errors.InternalFailure,
+    modal_errors.NotFoundError,
+    modal_errors.OutputExpiredError,
+    modal_errors.RemoteError,
 )
+# Whatever Modal's client raises; `RuntimeError` is what a closed event loop ends in.
+_TROUBLE = (modal_errors.Error, grpclib.GRPCError, grpclib.exceptions.StreamTerminatedError, OSError, RuntimeError)
 
 
 class ModalCompute:
     """The `Compute` port over Modal. Safe to use from several processes: Modal holds all state."""
 
     provider = "modal"
+    # Every spawn is a call of its own.
+    repeatable = False
 
     def __init__(self, names: Names, *, client: modal.Client | None = None) -> None:
         self._names = names
         self._client = client
         self._models: tuple[float, frozenset[str]] = (0.0, frozenset())
+        # It is polled every second; each trouble is logged once.
+        self._said: set[tuple[str, str]] = set()
 
     def launch(self, spec: JobSpec, *, token: str, tier: str) -> str:
         """Spawn an attempt on the tier's GPU; the call id is there before the attempt does anything.
@@ -82,28 +86,26 @@ class ModalCompute:
         return str(call.object_id)
 
     def poll(self, call_id: str) -> CallState:
-        """How it stands, without waiting.
-
-        Raises:
-            Unavailable: Modal cannot be reached; nothing is known about the call then.
-        """
+        """How it stands, without waiting. Where that cannot be found out, it is taken to run; the note says so."""
         try:
-            with _reaching_modal("look after the job"):
-                code = modal.FunctionCall.from_id(call_id, client=self._client).get(timeout=0)
-        except Unavailable:
-            raise
-        except modal_errors.OutputExpiredError:
-            return CallState(running=False, note="its result expired: it ended more than seven days ago")
-        except modal_errors.FunctionTimeoutError:
-            return CallState(running=False, note="Modal ended it at its time limit")
-        except TimeoutError:
-            # The builtin one alone means that there is no result yet; the two above are of Modal's own family.
-            return CallState(running=True)
-        except modal_errors.NotFoundError:
-            return CallState(running=False, note="Modal does not know this call")
-        except Exception as error:  # noqa: BLE001 - whatever the call itself raised, or Modal says of its end
+            code = modal.FunctionCall.from_id(call_id, client=self._client).get(timeout=0)
+        except _OVER as error:
             return CallState(running=False, note=_words(error))
+        except modal_errors.Error as error:
+            return self._unknown(call_id, error)
+        except TimeoutError:
+            # The builtin one alone means that there is no result yet; Modal's own is of another family.
+            return CallState(running=True)
+        except Exception as error:  # noqa: BLE001 - whatever else went wrong here; it is logged
+            return self._unknown(call_id, error)
         return CallState(running=False, exit_code=_exit_code(code), note=_note(code))
+
+    def _unknown(self, call_id: str, error: Exception) -> CallState:
+        note = f"Modal could not be asked: {_words(error)}"
+        if (call_id, note) not in self._said:
+            self._said.add((call_id, note))
+            log.warning("call %s: %s; it is taken to run on", call_id, note)
+        return CallState(running=True, note=note)
 
     def waits_for_gpu(self, call_id: str) -> bool:
         """Whether inputs of the trainer wait for a container. Modal does not say which; one that is silent is one.
@@ -192,7 +194,15 @@ def _note(code: object) -> str:
 
 
 def _words(error: BaseException) -> str:
+    if isinstance(error, modal_errors.OutputExpiredError):
+        return "its result expired: it ended more than seven days ago"
+    if isinstance(error, modal_errors.FunctionTimeoutError):
+        return "Modal ended it at its time limit"
+    if isinstance(error, modal_errors.NotFoundError):
+        return "Modal does not know this call"
     text = " ".join(str(error).split())[:200]
+    if isinstance(error, TrainerCrashed):
+        return text
     if isinstance(error, modal_errors.RemoteError) and "cancel" in text.lower():
         return "cancelled at Modal"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
@@ -217,7 +227,19 @@ def _reaching_modal(what: str, *, deployed: str = "") -> Iterator[None]:
         ) from error
     except modal_errors.ResourceExhaustedError as error:
         raise NoCapacity(f"Modal has no room to {what} now: {str(error)[:200]}") from error
-    except _OUR_TROUBLE as error:
+    except modal_errors.PermissionDeniedError as error:
+        raise Unavailable(
+            f"Modal refused to {what}.",
+            where=str(error)[:200],
+            fix="Use a token of the workspace and environment that the app is deployed in.",
+        ) from error
+    except modal_errors.InvalidError as error:
+        raise Unavailable(
+            f"Modal cannot {what} as it is asked to.",
+            where=str(error)[:200],
+            fix="Deploy this very version: modal deploy -m infra.modal.app",
+        ) from error
+    except _TROUBLE as error:
         raise Unavailable(
             f"Modal could not be reached to {what}.", where=f"{type(error).__name__}: {error}"[:200], fix="Try again."
         ) from error

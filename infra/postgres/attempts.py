@@ -1,4 +1,4 @@
-"""What happened to a job: `job_attempts`, `job_events`, `training_metrics_history`, `model_artifacts`."""
+"""What a job's attempts left behind: `job_events`, `training_metrics_history`, `model_artifacts`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from uuid import UUID
 
 from functions.model.alerts import Curve, HeldOutPoint, TrainingPoint
 from functions.model.events import Event, HeldOut, Metrics
-from functions.model.job import Artifact, Attempt
+from functions.model.job import Artifact
 from functions.model.views import MetricPoint
-from infra.postgres.rows import Row, Table
+from infra.postgres.machines import MachinesTable
+from infra.postgres.rows import Row
 
 
 def _finite(value: float | None) -> float | None:
@@ -24,53 +25,8 @@ def _artifact(row: Row) -> Artifact:
     return Artifact.model_validate(row)
 
 
-class AttemptsTable(Table):
+class AttemptsTable(MachinesTable):
     """Statements over what a job's attempts left behind."""
-
-    def begin_attempt(self, job_id: UUID, at: datetime) -> int:
-        """Count up and record the next attempt; returns its number."""
-        number = int(
-            self._value("update training_jobs set attempt = attempt + 1 where id = %s returning attempt", job_id)
-        )
-        self._run("insert into job_attempts (job_id, attempt, launched_at) values (%s, %s, %s)", job_id, number, at)
-        return number
-
-    def set_call(self, job_id: UUID, attempt: int, call_id: str) -> None:
-        """Store how the compute knows this attempt."""
-        self._run(
-            "update job_attempts set call_id = %s where job_id = %s and attempt = %s",
-            call_id,
-            job_id,
-            attempt,
-        )
-
-    def end_attempt(self, job_id: UUID, attempt: int, at: datetime) -> float:
-        """Mark the attempt ended, once; returns its seconds, 0 if it had ended before."""
-        seconds = self._value(
-            "update job_attempts set ended_at = greatest(%s, launched_at)"
-            " where job_id = %s and attempt = %s and ended_at is null"
-            " returning extract(epoch from ended_at - launched_at)::float8",
-            at,
-            job_id,
-            attempt,
-        )
-        return float(seconds or 0.0)
-
-    def reopen_attempt(self, job_id: UUID, attempt: int, at: datetime) -> None:
-        """An ended attempt was started again by its machine's owner: it runs, and is billed, from now on."""
-        self._run(
-            "update job_attempts set launched_at = %s, last_event_at = %s, ended_at = null"
-            " where job_id = %s and attempt = %s and ended_at is not null",
-            at,
-            at,
-            job_id,
-            attempt,
-        )
-
-    def attempt(self, job_id: UUID, attempt: int) -> Attempt | None:
-        """One attempt."""
-        row = self._one("select * from job_attempts where job_id = %s and attempt = %s", job_id, attempt)
-        return None if row is None else Attempt.model_validate(row)
 
     def add_events(self, events: Sequence[Event], received_at: datetime) -> list[Event]:
         """Store events of one job and attempt; returns those that were new."""

@@ -161,6 +161,10 @@ class JobsTable(LifecycleTable, AttemptsTable):
         )
         return [_job(row) for row in rows]
 
+    def lock_places(self) -> None:
+        """Take one's turn, until the transaction ends, at giving waiting jobs their places."""
+        self._run("select pg_advisory_xact_lock(hashtext('brightrun places'))")
+
     def recent(self, team_id: str, limit: int) -> list[Job]:
         """The team's newest jobs."""
         rows = self._all(_SELECT + "where j.team_id = %s order by j.created_at desc limit %s", team_id, limit)

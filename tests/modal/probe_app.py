@@ -22,7 +22,9 @@ def train(spec: dict[str, Any], token: str) -> int:
     if what == "sleep":
         time.sleep(float(argument))
     if what == "raise":
-        raise OSError("the disk on the moon")
+        from infra.modal.trainer import TrainerCrashed
+
+        raise TrainerCrashed("OSError: the disk on the moon")
     if what == "fail-once" and len((work_dir / "starts").read_text().splitlines()) == 1:
         raise RuntimeError("boom")
     return int(argument) if what == "end" else 0

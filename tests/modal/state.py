@@ -92,6 +92,7 @@ class State:
         self.calls: dict[str, Call] = {}
         self.volumes: dict[str, VolumeFolder] = {}
         self.images: dict[str, dict[str, str]] = {}
+        self.recipes: dict[str, list[str]] = {}
         self.secrets: dict[str, dict[str, str]] = {}
         self._named: dict[tuple[str, str], str] = {}
 
@@ -117,12 +118,14 @@ class State:
         return self.volumes[volume_id]
 
     def keep_image(self, image: pb.Image) -> str:
-        """A built image: of all its layers only the environment matters here."""
+        """A built image: of its layers only the commands are kept, and the environment that they make."""
         environment: dict[str, str] = {}
         for base in image.base_images:
             environment |= self.images.get(base.image_id, {})
         image_id = self.new_id("im")
         self.images[image_id] = environment | _environment(image.dockerfile_commands)
+        before = [line for base in image.base_images for line in self.recipes.get(base.image_id, [])]
+        self.recipes[image_id] = [*before, *image.dockerfile_commands]
         return image_id
 
     def environment_of(self, function: pb.Function) -> dict[str, str]:

@@ -6,8 +6,11 @@ import time
 from pathlib import Path
 from uuid import uuid4
 
+import modal
 import pytest
 from grpclib import Status
+from modal import exception as modal_errors
+from modal._utils.grpc_utils import RetryTimeoutError
 
 from functions.errors import InvalidInput, Unavailable
 from functions.model.job_spec import EMBEDDED_MODEL, JobSpec
@@ -115,10 +118,39 @@ def test_trouble_on_the_way_says_nothing_about_the_call(
 ) -> None:
     monkeypatch.setattr(cloud.plane.api, "trouble", trouble)
 
+    state = cloud.compute().poll("fc-1")
+    assert state.running
+    assert "Modal could not be asked" in state.note
     with pytest.raises(Unavailable, match=r"could not be reached|refused|no room"):
-        cloud.compute().poll("fc-1")
+        cloud.compute().cancel("fc-1")
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        RetryTimeoutError(ConnectionError("no route")),
+        modal_errors.TimeoutError("deadline"),
+        modal_errors.ExecutionError("loop closed"),
+        modal_errors.ClientClosed("closed"),
+        RuntimeError("Event loop is closed"),
+        OSError("gaierror"),
+    ],
+)
+def test_trouble_of_the_client_is_no_end_of_a_call(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, trouble: Exception
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise trouble
+
+    for method in ("get", "cancel"):
+        monkeypatch.setattr(modal.FunctionCall, method, fails)
+    monkeypatch.setattr(modal.Function, "get_current_stats", fails)
+    assert cloud.compute().poll("fc-1").running
+    assert "fc-1" in caplog.text
     with pytest.raises(Unavailable):
         cloud.compute().cancel("fc-1")
+    with pytest.raises(Unavailable):
+        cloud.compute().waits_for_gpu("fc-1")
 
 
 def test_launching_needs_the_app_and_a_tier_of_modals(cloud: Cloud, tmp_path: Path) -> None:

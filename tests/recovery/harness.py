@@ -175,6 +175,9 @@ class Chaos:
             self._begin_references(jobs)
             waiting = self._house.ask("select count(*) as n from outbox where status in ('pending', 'sending')")
             alive = trainers_alive((self._house.data_dir / "runs").resolve())
+            watched = self._house.ask("select count(*) as n from job_attempts where call_id <> '' and gone_at is null")
+            if not watched or watched[0]["n"]:
+                continue
             if waiting and not waiting[0]["n"] and not alive and all(job.state == "completed" for job in jobs):
                 return
 

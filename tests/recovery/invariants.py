@@ -105,7 +105,8 @@ def billed_time_is_that_of_the_attempts(seen: Evidence) -> Iterator[str]:
         if open_ones:
             yield f"{job['name']}: attempts {open_ones} never ended"
             continue
-        seconds = sum((row["ended_at"] - row["launched_at"]).total_seconds() for row in attempts)
+        spoke = [row for row in attempts if row["billed_from"] is not None]
+        seconds = sum((row["ended_at"] - row["billed_from"]).total_seconds() for row in spoke)
         if abs(seconds - job["billed_seconds"]) > 0.01:
             yield f"{job['name']}: billed for {job['billed_seconds']:.2f} s, its attempts took {seconds:.2f} s"
 
@@ -195,6 +196,13 @@ def no_process_is_left(seen: Evidence) -> Iterator[str]:
         yield f"still running: {process}"
 
 
+def every_machine_is_known_to_be_gone(seen: Evidence) -> Iterator[str]:
+    """The loop has looked after every launched attempt until its machine was gone."""
+    for row in seen.attempts:
+        if row["call_id"] and row["gone_at"] is None:
+            yield f"job {row['job_id']} attempt {row['attempt']}: nobody knows whether {row['call_id']} is gone"
+
+
 def no_file_is_half(seen: Evidence) -> Iterator[str]:
     """Nothing staged is left, no checkpoints of what is done; every archive is whole, as are the files in it."""
     for path in seen.leftovers:
@@ -235,6 +243,7 @@ INVARIANTS: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     nothing_worth_telling_was_left_untold,
     every_stage_was_told_to_its_end,
     no_process_is_left,
+    every_machine_is_known_to_be_gone,
     no_file_is_half,
     lost_trainers_were_noticed_in_time,
 )

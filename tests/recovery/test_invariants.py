@@ -51,7 +51,9 @@ def _healthy(folder: Path) -> Evidence:
                 "actual_cost_cents": 100,
             }
         ],
-        attempts=[{"job_id": JOB, "attempt": 1, "launched_at": BEGAN, "ended_at": ended}],
+        attempts=[
+            {"job_id": JOB, "attempt": 1, "call_id": "x:1", "billed_from": BEGAN, "ended_at": ended, "gone_at": ended}
+        ],
         events=[
             {"job_id": JOB, "attempt": 1, "seq": seq, "kind": kind, "body": {"code": "unknown", "what": "", "why": ""}}
             for seq, kind in ((1, "metrics"), (2, "held_out"), (3, "finished"))
@@ -121,11 +123,15 @@ def _keep_some_reserved(seen: Evidence) -> None:
 
 
 def _bill_for_more(seen: Evidence) -> None:
-    seen.attempts[0]["launched_at"] += timedelta(seconds=1)
+    seen.attempts[0]["billed_from"] += timedelta(seconds=1)
 
 
 def _never_end_the_attempt(seen: Evidence) -> None:
     seen.attempts[0]["ended_at"] = None
+
+
+def _forget_the_machine(seen: Evidence) -> None:
+    seen.attempts[0]["gone_at"] = None
 
 
 def _end_twice(seen: Evidence) -> None:
@@ -201,6 +207,7 @@ def _notice_too_late(seen: Evidence) -> None:
         (_keep_some_reserved, "the_ledger_adds_up"),
         (_bill_for_more, "billed_time_is_that_of_the_attempts"),
         (_never_end_the_attempt, "billed_time_is_that_of_the_attempts"),
+        (_forget_the_machine, "every_machine_is_known_to_be_gone"),
         (_end_twice, "each_ending_is_on_record_once"),
         (_post_two_cards, "each_job_has_one_card"),
         (_leave_the_card_behind, "each_job_has_one_card"),

@@ -24,6 +24,7 @@ class PaperCompute:
     """Machines on paper: they run until the test says how they ended."""
 
     provider = "local"
+    repeatable = True
 
     def __init__(self) -> None:
         self.launched: list[JobSpec] = []

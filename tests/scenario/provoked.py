@@ -28,6 +28,7 @@ class ProvokedCompute:
     """This machine, with the tiny model; `provoke` names what happens in the trainer's process before it starts."""
 
     provider = "local"
+    repeatable = True
 
     def __init__(self, folder: Path, *, provoke: str = "", change: Change = as_it_is) -> None:
         self._folder = folder

@@ -30,8 +30,8 @@ from functions.reconcile import Reconciler
 from functions.roles import change_role, seed_managers
 from infra.local_files import LocalFiles
 from infra.postgres.database import PostgresDatabase
-from tests.scenario.house import ELENA, TEAM, SetClock, add_demo_file, job_of, start
-from tests.scenario.paper import PaperCompute
+from tests.scenario.house import ELENA, TEAM, SetClock, add_demo_file, job_of, say, start
+from tests.scenario.paper import TRAINED, PaperCompute
 from tests.scenario.past import finished_run
 
 MARCUS = Person(team_id=TEAM, user_id="U0MARCUS", role=Role.MANAGER)
@@ -193,6 +193,7 @@ def test_a_forecast_holds_what_runs_what_waits_and_the_pace(
     assert made.at_pace.best <= made.at_pace.expected <= made.at_pace.worst
 
     Reconciler(db, files, PaperCompute(), clock=clock, secret="s", service_url="http://x", max_running=1).step()
+    say(db, clock, job_of(db, job.id), *TRAINED[:1])
     clock.forward(minutes=30)
     with db.transaction() as tx:
         made = forecast(tx, team_id=TEAM, now=clock())

@@ -25,7 +25,7 @@ from functions.model.job import Job
 from functions.model.outbox import Notice
 from functions.model.states import TERMINAL, JobState
 from functions.pace import fraction_done
-from functions.ports import CallState
+from functions.ports import CallState, Compute
 from functions.reconcile import Reconciler
 from functions.start import retry_job
 from infra.local_files import LocalFiles
@@ -42,17 +42,14 @@ class Stand:
         self.clock = SetClock()
         self.files = LocalFiles(tmp_path / "files", secret="s", base_url="http://localhost", clock=self.clock)
         self.compute = PaperCompute()
-        self.reconciler = Reconciler(
-            db,
-            self.files,
-            self.compute,
-            clock=self.clock,
-            secret="s",
-            service_url="http://localhost",
-            max_running=1,
-        )
+        self.reconciler = self.other_reconciler(self.compute)
         self.file = add_demo_file(db, self.files, demo_file, self.clock)
         self.id = start(db, self.files, self.file, self.clock).id
+
+    def other_reconciler(self, compute: Compute) -> Reconciler:
+        return Reconciler(
+            self.db, self.files, compute, clock=self.clock, secret="s", service_url="http://localhost", max_running=1
+        )
 
     @property
     def job(self) -> Job:
@@ -102,9 +99,10 @@ def test_a_job_runs_is_told_of_and_settles_what_it_took(stand: Stand) -> None:
     say(stand.db, stand.clock, stand.job, *ENDED, first=len(TRAINED) + 1)
     job = stand.job
     assert job.state is JobState.COMPLETED
-    assert job.billed_seconds == pytest.approx(600 + len(TRAINED) + len(ENDED))
+    # From the first word on: until then nobody had a machine.
+    assert job.billed_seconds == pytest.approx(600 + len(TRAINED) + len(ENDED) - 1)
     assert stand.sums() == (job.actual_cost_cents, 0)
-    assert job.actual_cost_cents == 68  # 615 s at $3.95 an hour, rounded up
+    assert job.actual_cost_cents == 68  # 614 s at $3.95 an hour, rounded up
     assert stand.notices() == ["started", "held_out", "completed"]
 
 
@@ -188,7 +186,11 @@ def test_an_interruption_that_announces_itself_is_recovered(stand: Stand) -> Non
 def test_a_silent_job_is_cancelled_and_recovered(stand: Stand) -> None:
     stand.reconciler.step()
     say(stand.db, stand.clock, stand.job, *TRAINED)
-    stand.clock.forward(minutes=31)
+    for _ in range(30):
+        stand.reconciler.step()
+        stand.clock.forward(minutes=1)
+    assert stand.job.state is JobState.TRAINING
+    stand.clock.forward(minutes=1)
     stand.reconciler.step()
     assert stand.job.state is JobState.INTERRUPTED
     assert "no sign of life" in stand.job.progress.interruptions[0].cause

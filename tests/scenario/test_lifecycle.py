@@ -22,6 +22,7 @@ from functions.model.training_file import TrainingFile
 from functions.model.views import QueueLimits
 from functions.ports import CallState
 from functions.queue import plan_starts, queue
+from functions.reaping import ENDING_GRACE
 from functions.reconcile import PAUSE_PATIENCE
 from functions.start import retry_job
 from infra.postgres.database import PostgresDatabase
@@ -169,6 +170,7 @@ def test_another_tier_bills_only_what_comes(stand: Stand) -> None:
     with stand.db.transaction() as tx:
         tx.jobs.change_tier(stand.id, stand.job.configuration, 1000)  # as a dearer tier would
     stand.reconciler.step()
+    say(stand.db, stand.clock, stand.job, *TRAINED[:1])
     stand.clock.forward(hours=1)
     cancel(stand)
     stand.reconciler.step()
@@ -322,8 +324,11 @@ class AnybodyDoesAnything(RuleBasedStateMachine):
             assert tx.ledger.booked_for(job.id).settled_cents == job.actual_cost_cents
             attempt = tx.jobs.attempt(job.id, job.attempt)
         assert attempt is None or attempt.ended_at is not None
-        if job.state is JobState.CANCELLED:  # one that ended by itself has left its machine by itself
+        if job.state is JobState.CANCELLED:  # one that ended by itself may leave its machine by itself
             assert f"{job.id}:{job.attempt}" not in stand.compute.running()
+        stand.clock.forward(seconds=ENDING_GRACE.total_seconds())
+        stand.reconciler.step()
+        assert not [call for call in stand.compute.running() if call.startswith(str(job.id))]
 
 
 def test_any_sequence_of_deeds_leaves_a_legal_job_that_owes_what_it_used(stand: Stand) -> None:

@@ -14,6 +14,7 @@ from psycopg.errors import InsufficientPrivilege
 
 from blocks.card import ACTION_DOWNLOAD, ACTION_RETRY
 from functions.lifecycle import cancel_job, pause_job, resume_paused
+from functions.model.events import Interrupted, Resumed
 from functions.model.job import CANCEL_REASONS
 from functions.model.states import JobState
 from functions.ports import MODEL_ARTIFACTS, CallState
@@ -268,3 +269,20 @@ def test_the_owner_s_right_is_not_narrowed_by_the_policies(db: PostgresDatabase)
     with db.transaction() as tx:
         assert tx.ledger.lock_limit(TEAM) > 0
         assert tx.jobs.recent(TEAM, 5) == []
+
+
+def test_a_machine_that_its_owner_starts_again_is_heard_with_ingest_s_login(stage: Stage) -> None:
+    job = stage.start()
+    stage.reconciler.step()
+    stage.tell(*TRAINED)
+    stage.tell(Interrupted(step=5, signal="SIGINT", wait_for_call=True), first=50)
+    stage.reconciler.step()
+    assert stage.job().state is JobState.INTERRUPTED
+    stage.tell(*TRAINED[:6], Resumed(step=5), *ENDED, first=60)
+    assert stage.job().state is JobState.COMPLETED
+    stage.compute.ended[f"{job.id}:1"] = CallState(running=False, exit_code=0)
+    stage.reconciler.step()
+    with stage.db.transaction() as tx:
+        attempt = tx.jobs.attempt(job.id, 1)
+    assert attempt is not None
+    assert attempt.gone_at is not None

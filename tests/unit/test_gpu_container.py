@@ -6,12 +6,12 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from functions.model.events import SEQ_STRIDE, LogLine
+from functions.model.events import SEQ_STRIDE, Event, LogLine
 from functions.model.job_spec import JobSpec
 from gpu_jobs.container import Ending, run_start
 from gpu_jobs.events import EventWriter
@@ -152,3 +152,36 @@ def test_a_signal_ends_the_job_and_is_told_to_the_owner(tmp_path: Path, monkeypa
     assert run_job(spec.model_copy(update={"attempt": 2}), "token") == INTERRUPTED
     with pytest.raises(Interrupted):
         Interruption(0.0).check()
+
+
+def test_a_lost_start_is_told_with_the_time_of_its_last_sign_of_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = _spec(tmp_path)
+    _trains(monkeypatch, _dies)
+    with pytest.raises(MachineDied):
+        run_start(spec, "token", secure=lambda: None)
+    half_an_hour_ago = datetime.now(UTC) - timedelta(minutes=30)
+    events = Path(spec.work_dir) / "events-1.jsonl"
+    first = Event.model_validate_json(events.read_text("utf-8"))
+    events.write_text(first.model_copy(update={"at": half_an_hour_ago}).model_dump_json() + "\n", "utf-8")
+    last_write = half_an_hour_ago + timedelta(seconds=20)
+    for path in Path(spec.work_dir).iterdir():
+        os.utime(path, (last_write.timestamp(), last_write.timestamp()))
+
+    _trains(monkeypatch, lambda run: None)
+    run_start(spec, "token", secure=lambda: None)
+
+    lines = [Event.model_validate_json(line) for line in events.read_text("utf-8").splitlines()]
+    assert abs(lines[1].at - last_write) < timedelta(seconds=1)
+    assert lines[2].at > last_write + timedelta(minutes=29)
+
+
+def test_a_start_that_is_given_up_is_told_as_lost_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = _spec(tmp_path)
+    _trains(monkeypatch, _dies)
+    for _ in range(MAX_LOST):
+        with pytest.raises(MachineDied):
+            run_start(spec, "token", secure=lambda: None)
+    run_start(spec, "token", secure=lambda: None)
+    assert [body["kind"] for body in told(spec)][-2:] == ["interrupted", "failed"]
