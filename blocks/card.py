@@ -8,6 +8,7 @@ from blocks import lifecycle
 from blocks.again import again_button
 from blocks.failure import ACTION_RETRY as ACTION_RETRY
 from blocks.failure import failure_section, retry_buttons
+from blocks.lineage import lineage_line
 from blocks.run_words import (
     STATE_NAMES,
     checkpoint_words,
@@ -53,7 +54,7 @@ ACTION_REPORT = "run_report"
 def job_card(view: CardView) -> MessageParts:
     """The text of the notification, and the card."""
     draw = _CARDS.get(view.job.state, _running)
-    blocks = draw(view)
+    blocks = [*draw(view), *lineage_line(view.job, view.family)]
     blocks.append(actions(*_buttons(view)))
     return notification(view), blocks
 

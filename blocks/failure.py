@@ -88,7 +88,8 @@ def success_words(fix: Fix) -> str:
 
 
 def _values(change: Change) -> str:
-    return f"{_value(change.before)} → {_value(change.after)}"
+    before, after = map(_value, change.called or (change.before, change.after))
+    return f"{before} → {after}"
 
 
 def _value(value: object) -> str:

@@ -11,6 +11,7 @@ from blocks.again import again_button
 from blocks.card import ACTION_DOWNLOAD, job_card
 from blocks.failure import retry_buttons
 from blocks.job_rows import job_row
+from blocks.lineage import LINEAGE_BLOCK, lineage_section
 from blocks.review import settings_line
 from blocks.run_words import STATE_NAMES, cause_words, spent
 from blocks.spend_words import breakdown, projected, track_record
@@ -83,13 +84,14 @@ def job_details(view: JobDetailsView) -> View:
     job = view.card.job
     _, card = job_card(view.card)
     blocks = [
-        *(block for block in card if block["type"] != "actions"),
+        *(block for block in card if block["type"] != "actions" and block.get("block_id") != LINEAGE_BLOCK),
         *_deeds(view),
         *_artifacts(view),
         divider(),
         section(_figures(view)),
         *_curve(view.points),
         *_interruptions(job.progress.interruptions),
+        *lineage_section(job, view.card.family),
         divider(),
         section(f"*Settings*\n{settings_line(job.configuration)}"),
         section(_money_and_time(view)),

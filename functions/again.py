@@ -18,11 +18,13 @@ from functions.file_options import chosen_file, get_file, require_eligible
 from functions.find_job import get_job
 from functions.fixes import apply_fix, changes_between
 from functions.history import team_history
+from functions.lineage import differences, inherited_notes
 from functions.model.again import SCHEDULES, AgainChoice, AgainView
 from functions.model.diagnosis import Fix
 from functions.model.estimate import Estimate
 from functions.model.events import Stage
 from functions.model.job import Configuration, Job, JobChoice, Lineage, NewJob
+from functions.model.outbox import Notice
 from functions.model.people import Permission, Person
 from functions.model.states import TERMINAL, JobState
 from functions.model.training_file import TrainingFile
@@ -130,26 +132,29 @@ def _enqueue(
     option = chosen_file(tx, files, team_id=parent.team_id, file_id=parent.training_file_id)
     require_eligible(option)
     require_place_in_queue(tx, team_id=parent.team_id, limits=limits)
+    lineage = Lineage(
+        parent_id=parent.id,
+        kind="resume" if view.resumes else "retry",
+        retry_number=view.retry_number,
+        resume_step=view.resume_step if view.resumes else None,
+    )
+    notes = inherited_notes(parent.notes, lineage, parent.name, differences(view.changes))
     new = NewJob(
         id=uuid4(),
         team_id=parent.team_id,
         training_file_id=parent.training_file_id,
         request_key=request_key,
-        choice=_choice_of(parent, configuration, view.name),
+        choice=_choice_of(parent, configuration, view.name, notes),
         configuration=configuration,
         estimate=view.estimate,
         rate_cents_per_hour=catalog.tier(configuration.tier).cents_per_hour or 0,
         created_by=person.user_id,
         channel_id=parent.channel_id,
         created_at=now,
-        lineage=Lineage(
-            parent_id=parent.id,
-            kind="resume" if view.resumes else "retry",
-            retry_number=view.retry_number,
-            resume_step=view.resume_step if view.resumes else None,
-        ),
+        lineage=lineage,
     )
     job = enqueue(tx, new, file=option.file, now=now)
+    tx.outbox.put(job=parent, notice=Notice.CARD, key="", at=now, data={})  # it says that it was tried again
     if view.resumes:
         tx.jobs.copy_points(parent.id, job.id, up_to=view.resume_step or 0)
     if view.fix is not None:
@@ -157,7 +162,7 @@ def _enqueue(
     return job
 
 
-def _choice_of(parent: Job, configuration: Configuration, name: str) -> JobChoice:
+def _choice_of(parent: Job, configuration: Configuration, name: str, notes: str) -> JobChoice:
     return JobChoice(
         training_file_id=parent.training_file_id,
         preset=configuration.preset,
@@ -165,7 +170,7 @@ def _choice_of(parent: Job, configuration: Configuration, name: str) -> JobChoic
         base_model=configuration.base_model,
         name=name,
         description=parent.description,
-        notes=parent.notes,
+        notes=notes,
         tags=parent.tags,
         client=parent.client,
         project=parent.project,

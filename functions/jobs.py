@@ -10,6 +10,7 @@ from functions.alerting import current_alerts
 from functions.budget import budget_status
 from functions.failure_history import diagnosis_of
 from functions.find_job import get_job
+from functions.lineage import family_of
 from functions.model.job import Job
 from functions.model.people import Person
 from functions.model.spend import Advice, TrackRecord
@@ -60,6 +61,7 @@ def card_view(tx: Transaction, *, job: Job, now: datetime, limits: QueueLimits) 
         projection=projection,
         track_record=record,
         advice=advise(job, projection, fraction=fraction) if projection else Advice.NOTHING,
+        family=family_of(tx, job),
     )
 
 

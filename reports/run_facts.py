@@ -89,14 +89,15 @@ def base_model_card(job: Job) -> BaseModelCard | None:
         return None
 
 
-def trained(job: Job) -> Rows:
-    """Data, base model and preset."""
+def trained(job: Job, origin: str = "") -> Rows:
+    """Data, base model and preset; and which run it tried again, if it did."""
     plan, card = job.progress.plan, base_model_card(job)
     rows = [("Training file", visible(job.training_file_name, 80) or "–")]
     if plan is not None:
         rows += _data(plan)
     model = f"{card.name} ({card.hub_id})" if card else visible(job.configuration.base_model, 100) or "–"
-    return [*rows, ("Base model", model), ("Preset", _preset(job))]
+    again = [("Origin", visible(origin, 300))] if origin else []
+    return [*rows, ("Base model", model), ("Preset", _preset(job)), *again]
 
 
 def _data(plan: Planned) -> Rows:

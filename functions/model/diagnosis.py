@@ -41,11 +41,15 @@ class FailureCode(StrEnum):
 
 
 class Change(_Record):
-    """One setting that a fix changes. `name` is a field of Configuration, its hyperparameters or its engine."""
+    """One setting that a fix changes. `name` is a field of Configuration, its hyperparameters or its engine.
+
+    `called` is what people call both values where those are keys; else empty.
+    """
 
     name: str
     before: Setting
     after: Setting
+    called: tuple[str, ...] = ()
 
 
 class Fix(_Record):

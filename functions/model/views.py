@@ -14,6 +14,7 @@ from functions.model.diagnosis import Diagnosis, GpuWait
 from functions.model.estimate import Estimate, InterruptionRecord, MemoryNeed
 from functions.model.job import Artifact, Configuration, Job, JobChoice, PresetRecord
 from functions.model.job_spec import Hyperparameters
+from functions.model.lineage import Family
 from functions.model.money import BudgetStatus
 from functions.model.people import Person
 from functions.model.spend import Advice, Projection, Spend, TrackRecord
@@ -45,6 +46,7 @@ class CardView(_View):
     `queued` is its place in the queue, while it waits. `diagnosis` is there once it failed, `wait` while it waits
     for a GPU (`past_waits`: seconds that such waits took before), `alerts` are those that hold now.
     `projection` has its range, `track_record` how such projections did, `advice` what follows from it.
+    `family`: what it came of and what came of it, where it is or was tried again.
     """
 
     job: Job
@@ -66,6 +68,7 @@ class CardView(_View):
     projection: Projection | None = None
     track_record: TrackRecord | None = None
     advice: Advice = Advice.NOTHING
+    family: Family | None = None
 
 
 class FileOption(_View):

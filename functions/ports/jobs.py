@@ -132,6 +132,10 @@ class Jobs(Protocol):
         """How jobs that were tried again have ended."""
         ...
 
+    def tries_of(self, job_id: UUID) -> list[Job]:
+        """The jobs that tried this one again, the oldest first."""
+        ...
+
     def copy_points(self, parent_id: UUID, job_id: UUID, *, up_to: int) -> None:
         """Give a job that goes on from another one the curve up to where it goes on."""
         ...

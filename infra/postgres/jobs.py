@@ -161,6 +161,10 @@ class JobsTable(LifecycleTable, AttemptsTable):
         )
         return [_job(row) for row in rows]
 
+    def tries_of(self, job_id: UUID) -> list[Job]:
+        """The jobs that tried this one again, the oldest first."""
+        return [_job(row) for row in self._all(_SELECT + "where j.parent_id = %s order by j.created_at, j.id", job_id)]
+
     def recent(self, team_id: str, limit: int) -> list[Job]:
         """The team's newest jobs."""
         rows = self._all(_SELECT + "where j.team_id = %s order by j.created_at desc limit %s", team_id, limit)

@@ -16,15 +16,19 @@ from blocks.again import (
     AGAIN_CALLBACK,
     AGAIN_STARTED_CALLBACK,
 )
+from blocks.card import ACTION_DETAILS
 from blocks.failure import ACTION_RETRY_FIX
+from blocks.jobs import DETAILS_CALLBACK
 from functions.again import again_view, batch_sizes, changed, next_name, start_again, why_no_resume
 from functions.errors import Conflict, InvalidInput, NotEligible
 from functions.lifecycle import cancel_job
+from functions.lineage import origin_of
 from functions.model.again import AgainChoice
 from functions.model.events import Failed, Resumed
 from functions.model.job import Job
 from functions.model.states import JobState
 from infra.postgres.database import PostgresDatabase
+from reports import run_facts
 from tests.scenario.house import ELENA, LIMITS, TEAM, job_of, say
 from tests.scenario.paper import ENDED, TRAINED
 from tests.scenario.stage import Stage, staged, words
@@ -220,3 +224,44 @@ def test_batches_can_be_chosen(stage: Stage) -> None:
     assert stage.elena.submit(form, {}) == {"ok": True}
     stage.elena.wait_view(AGAIN_STARTED_CALLBACK)
     assert stage.job().configuration.hyperparameters.batch_size == 1
+
+
+def test_everybody_who_looks_sees_which_run_tried_which(stage: Stage) -> None:
+    first = stage.job()
+    stage.elena.click(stage.card(), ACTION_AGAIN)
+    form = stage.elena.wait_view(AGAIN_CALLBACK)
+    stage.elena.fill(form, {ACTION_BATCH: "1", ACTION_EPOCHS: "3"})
+    form = stage.elena.wait_view(AGAIN_CALLBACK, when=lambda view: "→ 1" in words(view))
+    assert stage.elena.submit(form, {}) == {"ok": True}
+    stage.elena.wait_view(AGAIN_STARTED_CALLBACK)
+    made, before = stage.job(), first.configuration.hyperparameters.batch_size
+    said = f"Retry #1 of {first.name}, from its step 5, with 3 instead of 2 epochs and batch 1 instead of {before}"
+    assert made.notes.startswith(f"{said}.")
+    stage.post()
+    cards = {job.id: words(stage.card_of(job.id)) for job in (first, made)}
+    assert said in cards[made.id]
+    assert f"Tried again as {made.name}: under way" in cards[first.id]
+    stage.reconciler.step()
+    stage.tell(*TRAINED, *ENDED)
+    stage.post()
+    assert f"Tried again as {made.name}: completed" in words(stage.card_of(first.id))
+    stage.elena.click(stage.card_of(made.id), ACTION_DETAILS)
+    details = words(stage.elena.wait_view(DETAILS_CALLBACK))
+    assert details.count("Retry #1 of") == 2  # the section, and the notes
+    with stage.db.transaction() as tx:
+        origin = origin_of(tx, stage.job())
+    assert origin == made.notes == f"{said}."
+    assert origin in [value for _, value in run_facts.trained(stage.job(), origin)]
+
+
+def test_notes_tell_of_one_origin_and_keep_what_a_person_wrote(stand: Stand) -> None:
+    first = failed(stand)
+    with stand.db.transaction() as tx:
+        tx.jobs._run("update training_jobs set notes = %s where id = %s", "For the client.", first.id)
+    second = again(stand, how="restart")
+    assert second.notes == "Retry #1 of A run.\n\nFor the client."
+    stand.reconciler.step()
+    stand.id = second.id
+    say(stand.db, stand.clock, stand.job, *TRAINED, FAILED)
+    third = again(stand, how="restart", epochs=3)
+    assert third.notes == "Retry #2 of A run (Retry #1) with 3 instead of 2 epochs.\n\nFor the client."
