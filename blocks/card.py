@@ -217,7 +217,7 @@ def _failed(view: CardView) -> list[Block]:
         head,
         context(f"{_where_it_stopped(view)}\n{stage_line(view)}"),
         *explained,
-        context(_what_is_kept(view)),
+        *([context(_what_is_kept(view))] if view.can_retry else []),
     ]
 
 

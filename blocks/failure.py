@@ -60,7 +60,7 @@ def retry_buttons(diagnosis: Diagnosis | None, job: Job, *, can_retry: bool) -> 
         found.append(button(label, ACTION_RETRY_FIX, value=f"{job.id}:{best.key}", style="primary"))
     if diagnosis is None or diagnosis.again:
         style = "" if best is not None else "primary"
-        found.append(button("Try again", ACTION_RETRY, value=str(job.id), style=style))
+        found.append(button("Try again…", ACTION_RETRY, value=str(job.id), style=style))
     return found
 
 

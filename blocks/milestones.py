@@ -88,6 +88,9 @@ def _recovered(view: CardView, data: Data) -> str:
     past = view.job.progress.interruptions
     last = past[-1] if past else None
     took = f" after {duration((last.resumed_at - last.at).total_seconds())}" if last and last.resumed_at else ""
+    family = view.family
+    if last is None and step and view.job.lineage and family and family.parent:
+        return f"It goes on from step {step:,} of {safe(family.parent.name, 100)}. Nothing before it is trained twice."
     if not step:
         return f"Running again{took}, from the start: no checkpoint had been saved."
     return f"Running again{took}, from step {step:,}. Nothing before it is trained twice."

@@ -20,6 +20,7 @@ from functions.fixes import apply_fix, changes_between
 from functions.history import team_history
 from functions.lineage import differences, inherited_notes
 from functions.model.again import SCHEDULES, AgainChoice, AgainView
+from functions.model.catalog import Tier
 from functions.model.diagnosis import Fix
 from functions.model.estimate import Estimate
 from functions.model.events import Stage
@@ -31,8 +32,8 @@ from functions.model.training_file import TrainingFile
 from functions.model.views import QueueLimits
 from functions.names import NAME_MAX
 from functions.ports import Clock, Database, Files, Transaction
-from functions.queue import require_place_in_queue
-from functions.start import enqueue, retry_job
+from functions.queue import place_of_next, require_place_in_queue
+from functions.start import enqueue
 from functions.start_warnings import over_budget_warning
 
 # Of a run that goes on from a checkpoint, this much is spent anew on preparing, measuring and packing.
@@ -42,27 +43,31 @@ _SUFFIX = re.compile(r" \(Retry #\d+\)$")
 _MUST_STAY = ("base_model", "rank", "alpha", "dropout", "max_length", "seed", "quantization", "held_out_fraction")
 
 
-def again_view(tx: Transaction, *, team_id: str, choice: AgainChoice, now: datetime) -> AgainView:
-    """What trying again would make, with what it costs.
+def again_view(tx: Transaction, *, team_id: str, choice: AgainChoice, now: datetime, limits: QueueLimits) -> AgainView:
+    """What trying again would make, with what it costs and when it would start.
 
     Raises:
         NotFound: no such job in the team.
-        Conflict: it has not ended, or the suggestion is of other settings.
+        Conflict: it has not ended, another run is on its file, or the suggestion is of other settings.
         InvalidInput: a setting that cannot be used.
     """
     parent = get_job(tx, team_id=team_id, job_id=choice.job_id)
     if parent.state not in TERMINAL:
         raise Conflict(f"{parent.name} has not ended: it is {parent.state.value}.")
     file = get_file(tx, team_id=team_id, file_id=parent.training_file_id)
+    other = tx.jobs.active_on_file(file.id)
+    if other is not None:
+        raise Conflict(f"{other} is running on the same training file.", fix="Try again when it has ended.")
     fix = _fix(tx, parent, choice.fix_key)
     configuration = changed(parent.configuration, choice, fix)
     source = checkpoint_source(tx, parent)
     total = planned_steps(file.stats, configuration.hyperparameters, configuration.held_out_fraction)
     no_resume = why_no_resume(parent, source, configuration, total)
     how = "restart" if no_resume else choice.how or "resume"
-    step = source.progress.checkpoint_step if source and how == "resume" else None
+    step = _kept_step(source, total) if source and not no_resume else None
     number = tx.jobs.tries_again(parent.id) + 1
-    estimate = _estimate(tx, parent, file, configuration, step, total, now)
+    estimate = _estimate(tx, parent, file, configuration, step if how == "resume" else None, total, now)
+    place = place_of_next(tx, like=parent, seconds=estimate.seconds.expected, limits=limits, now=now)
     budget = budget_status(tx, team_id=team_id, now=now)
     tier = catalog.tier(configuration.tier)
     return AgainView(
@@ -72,11 +77,11 @@ def again_view(tx: Transaction, *, team_id: str, choice: AgainChoice, now: datet
         configuration=configuration,
         changes=changes_between(parent.configuration, configuration),
         fix=fix,
-        resume_step=source.progress.checkpoint_step if source and not no_resume else None,
+        resume_step=step,
         no_resume=no_resume,
         total_steps=total,
         estimate=estimate,
-        tiers=tuple(item for item in catalog.tiers_of(tier.provider) if item.offered),
+        tiers=catalog.tiers_for(tier.provider, configuration.base_model),
         batch_sizes=batch_sizes(parent.configuration),
         retry_number=number,
         record=tx.jobs.retry_record(team_id),
@@ -87,6 +92,8 @@ def again_view(tx: Transaction, *, team_id: str, choice: AgainChoice, now: datet
         ),
         elapsed_seconds=((parent.ended_at or now) - (parent.started_at or parent.created_at)).total_seconds(),
         spent_cents=parent.actual_cost_cents,
+        position=place.position,
+        starts_at=place.starts_at,
     )
 
 
@@ -100,11 +107,12 @@ def start_again(
     request_key: str,
     limits: QueueLimits,
 ) -> Job:
-    """Make the linked job, or take the failed one up where nothing was changed. The same request again is one job.
+    """Make the linked job, which takes its turn in the queue. The same request again is one job.
 
     Raises:
         NotAllowed: the person may not start jobs.
-        NotFound, Conflict, NotEligible, QueueFull, OverBudget, InvalidInput: as they say; nothing was started.
+        NotFound, Conflict, NotEligible, QueueFull, OverBudget, ApprovalNeeded, InvalidInput: as they say; nothing was
+            started.
     """
     require(person, Permission.START_JOBS)
     with db.transaction() as tx:
@@ -113,10 +121,8 @@ def start_again(
         if made is not None:
             return made
         now = clock()
-        view = again_view(tx, team_id=person.team_id, choice=choice, now=now)
-        if not view.unchanged_resume:
-            return _enqueue(tx, files, person, view, request_key, limits, now)
-    return retry_job(db, clock=clock, person=person, job_id=choice.job_id)
+        view = again_view(tx, team_id=person.team_id, choice=choice, now=now, limits=limits)
+        return _enqueue(tx, files, person, view, request_key, limits, now)
 
 
 def _enqueue(
@@ -211,10 +217,34 @@ def changed(configuration: Configuration, choice: AgainChoice, fix: Fix | None) 
         if choice.batch_size < 1 or step % choice.batch_size:
             raise InvalidInput(f"A batch must divide the {step} sequences of a step.", field="batch_size")
         update |= {"batch_size": choice.batch_size, "gradient_accumulation_steps": step // choice.batch_size}
-    tier = catalog.tier(choice.tier or configuration.tier)
+    tier = require_tier_of_same(configuration, choice.tier or configuration.tier)
+    return configuration.model_copy(update={"tier": tier.key, "hyperparameters": settings.model_copy(update=update)})
+
+
+def require_tier_of_same(configuration: Configuration, key: str) -> Tier:
+    """The tier with this key, if a run of this configuration can go there.
+
+    Raises:
+        InvalidInput: it is unknown, not offered, another provider's, or nobody knows the model's speed on it.
+    """
+    own, tier = catalog.tier(configuration.tier), catalog.tier(key)
     if not tier.offered:
         raise InvalidInput(f"{tier.name} is not offered. {tier.explanation}", field="tier")
-    return configuration.model_copy(update={"tier": tier.key, "hyperparameters": settings.model_copy(update=update)})
+    if tier.provider != own.provider:
+        raise InvalidInput(
+            f"{tier.name} is another provider's: what this run has saved is not there.",
+            field="tier",
+            fix=f"Choose one beside {own.name}, or start a new run with /train.",
+        )
+    if tier.key != own.key:
+        catalog.throughput_prior(gpu=tier.gpu, model=configuration.base_model)
+    return tier
+
+
+def _kept_step(source: Job, total_steps: int) -> int:
+    """The step that a try goes on from: the checkpoint's, or the last one where only packing was left."""
+    trained = source.progress.stage(Stage.TRAINING).status == "complete"
+    return total_steps if trained else source.progress.checkpoint_step or 0
 
 
 def batch_sizes(configuration: Configuration) -> tuple[int, ...]:

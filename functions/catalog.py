@@ -74,6 +74,12 @@ def tiers_of(provider: str) -> tuple[Tier, ...]:
     return tuple(sorted((t for t in tiers() if t.provider == provider), key=lambda t: not t.offered))
 
 
+def tiers_for(provider: str, model: str) -> tuple[Tier, ...]:
+    """The offered tiers of a provider on which a base model's speed is known."""
+    known = {item["gpu"] for item in _load("throughput.json")["priors"] if item["model"] == model}
+    return tuple(item for item in tiers_of(provider) if item.offered and item.gpu in known)
+
+
 def models_of(provider: str) -> tuple[BaseModelCard, ...]:
     """The base models that a provider can train."""
     return tuple(model for model in base_models() if provider in model.providers)

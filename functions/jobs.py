@@ -12,6 +12,7 @@ from functions.failure_history import diagnosis_of
 from functions.find_job import get_job
 from functions.lineage import family_of
 from functions.model.job import Job
+from functions.model.lineage import Family
 from functions.model.people import Person
 from functions.model.spend import Advice, TrackRecord
 from functions.model.states import ACTIVE, IN_QUEUE, JobState
@@ -41,6 +42,7 @@ def card_view(tx: Transaction, *, job: Job, now: datetime, limits: QueueLimits) 
     artifacts = tx.jobs.artifacts(job.id)
     waiting = queue(tx, limits=limits, now=now) if job.state in IN_QUEUE else ()
     wait = tx.failures.wait(job.id) if job.state is JobState.QUEUED_WAITING_FOR_GPU else None
+    family = family_of(tx, job)
     return CardView(
         job=job,
         now=now,
@@ -51,7 +53,7 @@ def card_view(tx: Transaction, *, job: Job, now: datetime, limits: QueueLimits) 
         spent_cents=spend.total_cents,
         projected_cents=projection.expected_cents if projection else None,
         artifact=artifacts[-1] if artifacts else None,
-        can_retry=job.state is JobState.FAILED,
+        can_retry=job.state is JobState.FAILED and not _tried_again(family),
         queued=next((entry for entry in waiting if entry.job.id == job.id), None),
         diagnosis=diagnosis_of(tx, job=job),
         wait=wait,
@@ -61,8 +63,14 @@ def card_view(tx: Transaction, *, job: Job, now: datetime, limits: QueueLimits) 
         projection=projection,
         track_record=record,
         advice=advise(job, projection, fraction=fraction) if projection else Advice.NOTHING,
-        family=family_of(tx, job),
+        family=family,
     )
+
+
+def _tried_again(family: Family | None) -> bool:
+    """Whether a try of the job is under way, or has done what it failed at."""
+    ended_in_vain = (JobState.FAILED, JobState.CANCELLED)
+    return family is not None and any(item.state not in ended_in_vain for item in family.tries)
 
 
 def projection_record(tx: Transaction, *, job: Job, fraction: float, now: datetime) -> TrackRecord | None:

@@ -158,6 +158,7 @@ class Reconciler:
             work_dir=self._compute.work_dir(source.id),
             hyperparameters=source.configuration.hyperparameters,
             engine=source.configuration.engine,
+            step=job.lineage.resume_step,
         )
 
     def _watch(self, job_id: UUID) -> None:

@@ -95,9 +95,8 @@ class Jobs(Protocol):
         recoveries: int | None = None,
         billed_seconds: float | None = None,
         actual_cost_cents: int | None = None,
-        reopen: bool = False,
     ) -> None:
-        """Change what is given; `reopen` clears `ended_at`."""
+        """Change what is given."""
         ...
 
     def in_states(self, states: Iterable[JobState]) -> list[Job]:

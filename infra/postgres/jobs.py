@@ -133,9 +133,8 @@ class JobsTable(LifecycleTable, AttemptsTable):
         recoveries: int | None = None,
         billed_seconds: float | None = None,
         actual_cost_cents: int | None = None,
-        reopen: bool = False,
     ) -> None:
-        """Change what is given; `reopen` clears `ended_at`."""
+        """Change what is given."""
         changes: dict[str, object] = {
             "status": state.value if state else None,
             "progress": Jsonb(progress.model_dump(mode="json")) if progress else None,
@@ -146,9 +145,7 @@ class JobsTable(LifecycleTable, AttemptsTable):
             "actual_cost_cents": actual_cost_cents,
         }
         given = {name: value for name, value in changes.items() if value is not None}
-        parts: list[sql.Composable] = [sql.SQL("{} = %s").format(sql.Identifier(name)) for name in given]
-        if reopen:
-            parts.append(sql.SQL("ended_at = null"))
+        parts = [sql.SQL("{} = %s").format(sql.Identifier(name)) for name in given]
         if parts:
             statement = sql.SQL("update training_jobs set {} where id = %s").format(sql.SQL(", ").join(parts))
             self._connection.execute(statement, [*given.values(), job_id])

@@ -15,10 +15,9 @@ from functions.model.job import Job
 from functions.model.job_spec import JobSpec
 from functions.model.states import JobState
 from functions.reconcile import Reconciler
-from functions.start import retry_job
 from infra.local_files import LocalFiles
 from infra.postgres.database import PostgresDatabase
-from tests.scenario.house import ELENA, LIMITS, TEAM, SetClock, add_demo_file, job_of, say, start
+from tests.scenario.house import LIMITS, TEAM, SetClock, add_demo_file, job_of, say, start, try_again
 from tests.scenario.paper import TRAINED, PaperCompute
 from tests.scenario.stage import words
 
@@ -191,11 +190,11 @@ def test_a_run_past_its_time_limit_is_stopped_at_a_checkpoint_and_told_as_that(s
     assert "it ran longer than its limit of 3 h." in shown
     assert "It did 10 of 10 steps." in shown
     assert "checkpoint of step 9 is kept" in shown
-    # Trying again grants the same time once more.
-    retry_job(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    # Trying again grants a limit of its own.
+    stand.id = try_again(stand.db, stand.files, stand.clock, stand.id).id
     stand.reconciler.step()
     stand.reconciler.step()
-    assert stand.state() is JobState.RECOVERING
+    assert stand.state() is JobState.PROVISIONING
 
 
 def test_the_last_word_of_a_run_that_is_stopped_for_time_fails_it(stand: Stand) -> None:

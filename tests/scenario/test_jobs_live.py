@@ -27,10 +27,9 @@ from functions.model.states import TERMINAL, JobState
 from functions.pace import fraction_done
 from functions.ports import CallState
 from functions.reconcile import Reconciler
-from functions.start import retry_job
 from infra.local_files import LocalFiles
 from infra.postgres.database import PostgresDatabase
-from tests.scenario.house import ELENA, LIMITS, TEAM, SetClock, add_demo_file, job_of, say, start
+from tests.scenario.house import ELENA, LIMITS, TEAM, SetClock, add_demo_file, job_of, say, start, try_again
 from tests.scenario.paper import ENDED, PLAN, TRAINED, PaperCompute
 
 
@@ -156,13 +155,14 @@ def test_a_lost_machine_is_recovered_three_times_and_then_handed_to_people(stand
     assert [loss.resumed_step for loss in job.progress.interruptions] == [5, 5, 5, None]
     assert stand.sums() == (job.actual_cost_cents, 0)
 
-    retried = retry_job(stand.db, clock=stand.clock, person=ELENA, job_id=job.id)
-    assert stand.sums()[1] == retried.estimate.cents_high
+    retried = try_again(stand.db, stand.files, stand.clock, job.id)
+    assert stand.sums()[1] == retried.estimate.cents_high < job.estimate.cents_high
+    stand.id = retried.id
     stand.reconciler.step()
     say(stand.db, stand.clock, stand.job, Resumed(step=10), *ENDED)
     assert stand.job.state is JobState.COMPLETED
     assert stand.job.progress.failure is None
-    assert stand.sums() == (stand.job.actual_cost_cents, 0)
+    assert stand.sums() == (job.actual_cost_cents + stand.job.actual_cost_cents, 0)
 
 
 def test_a_failure_is_kept_with_its_fixes_and_settled(stand: Stand) -> None:

@@ -23,10 +23,9 @@ from functions.model.views import QueueLimits
 from functions.ports import CallState
 from functions.queue import plan_starts, queue
 from functions.reconcile import PAUSE_PATIENCE
-from functions.start import retry_job
 from infra.postgres.database import PostgresDatabase
 from tests.conftest import EXPLORING
-from tests.scenario.house import ELENA, LIMITS, TEAM, VIC, add_demo_file, job_of, say, start
+from tests.scenario.house import ELENA, LIMITS, TEAM, VIC, add_demo_file, job_of, say, start, try_again
 from tests.scenario.paper import ENDED, TRAINED
 from tests.scenario.test_jobs_live import Stand
 
@@ -259,6 +258,7 @@ class AnybodyDoesAnything(RuleBasedStateMachine):
             )
         stand.compute.ended.clear()
         stand.id = start(stand.db, stand.files, stand.file, stand.clock, name=f"Run {self.number}").id
+        self.line = [stand.id]
         self.said = 0
         self.attempt = 0
 
@@ -307,14 +307,25 @@ class AnybodyDoesAnything(RuleBasedStateMachine):
 
     @rule()
     def retry(self) -> None:
-        self._try(lambda: retry_job(self.stand.db, clock=self.stand.clock, person=ELENA, job_id=self.stand.id))
+        stand = self.stand
+
+        def go_on_as_another() -> None:
+            stand.id = try_again(stand.db, stand.files, stand.clock, stand.id).id
+            self.line.append(stand.id)
+            self.said = self.attempt = 0
+
+        self._try(go_on_as_another)
 
     def teardown(self) -> None:
         """Whatever happened: a job that is cancelled in the end holds no money, and owes what its seconds cost."""
         stand = self.stand
         self._try(lambda: cancel(stand))
         stand.reconciler.step()
-        job = stand.job
+        for job_id in self.line:
+            self._look(job_of(stand.db, job_id))
+
+    def _look(self, job: Job) -> None:
+        stand = self.stand
         assert job.state in TERMINAL
         assert job.actual_cost_cents == job.cost_of(job.billed_seconds)
         with stand.db.transaction() as tx:

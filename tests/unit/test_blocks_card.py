@@ -107,7 +107,7 @@ def test_a_failed_run_says_what_why_and_what_to_do() -> None:
     best, again, *_ = blocks[-1]["elements"]
     assert (best["text"]["text"], best["style"]) == ("Retry: batch 4, accumulate 2", "primary")
     assert best["value"] == f"{views.JOB_ID}:smaller_batch"
-    assert (again["text"]["text"], again["value"], "style" in again) == ("Try again", str(views.JOB_ID), False)
+    assert (again["text"]["text"], again["value"], "style" in again) == ("Try again…", str(views.JOB_ID), False)
     assert _actions(job_card(views.failed_card(can_retry=False))[1]) == [ACTION_DETAILS]
 
 
