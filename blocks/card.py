@@ -15,11 +15,13 @@ from blocks.run_words import (
     current_stage,
     interruptions_line,
     money_line,
+    paused,
     problem_words,
     spent,
     stage_line,
     state_name,
     step_line,
+    took,
     verdict,
     verdict_line,
 )
@@ -195,7 +197,7 @@ def _completed(view: CardView) -> list[Block]:
 def _outcome(view: CardView) -> str:
     estimate = view.job.estimate
     expected = money_range(estimate.cents_low, estimate.cents_high)
-    return f"Took {duration(view.elapsed_seconds)}   cost {spent(view)}, estimated {expected}"
+    return f"Took {took(view)}   cost {spent(view)}, estimated {expected}"
 
 
 def _final_losses(view: CardView) -> str:
@@ -224,7 +226,7 @@ def _failed(view: CardView) -> list[Block]:
 def _where_it_stopped(view: CardView) -> str:
     plan = view.job.progress.plan
     at = f"at step {_stopped_at(view):,}" + (f" of {plan.total_steps:,}" if plan else "")
-    return f"Stopped {at}, {duration(view.elapsed_seconds)} in, {spent(view)} spent"
+    return f"Stopped {at}, {duration(view.elapsed_seconds)} in{paused(view)}, {spent(view)} spent"
 
 
 def _what_is_kept(view: CardView) -> str:
@@ -246,9 +248,7 @@ def _stopped_at(view: CardView) -> int:
 
 
 def _cancelled(view: CardView) -> list[Block]:
-    second = (
-        f"Stopped after {duration(view.elapsed_seconds)}, {spent(view)} spent. The rest of its budget is free again."
-    )
+    second = f"Stopped after {took(view)}, {spent(view)} spent. The rest of its budget is free again."
     blocks = [_head(view, second), context(stage_line(view))]
     stop = view.job.stop
     if stop is not None:

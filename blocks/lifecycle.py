@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 from blocks.estimate_panel import left_words
-from blocks.run_words import checkpoint_words, spent, state_name, step_line
+from blocks.run_words import checkpoint_words, spent, state_name, step_line, took
 from blocks.text import Block, View, bold, button, context, input_block, modal, option, plain, safe, section, text_input
-from blocks.units import duration, money, percent, practice, rough
+from blocks.units import money, percent, practice, rough
 from functions.model.job import CANCEL_REASONS, Job
 from functions.model.states import IN_QUEUE, RUNNING, TERMINAL, JobState
 from functions.model.views import CardView, ResumeView
@@ -68,7 +68,7 @@ def cancel_view(view: CardView) -> View:
     """What would be lost, and why."""
     job = view.job
     at = f"{percent(view.fraction)} done" + (f", {step_line(job.progress)}" if job.progress.plan else "")
-    facts = f"{at}\n{duration(view.elapsed_seconds)} elapsed, {spent(view)} spent"
+    facts = f"{at}\nAfter {took(view)}, {spent(view)} spent"
     reasons = [option(reason, reason) for reason in CANCEL_REASONS]
     sure = {
         "type": "checkboxes",

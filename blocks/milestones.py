@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from blocks.failure import best_fix
 from blocks.payments import invoice_voided, invoiced
-from blocks.run_words import cause_words, checkpoint_words, problem_words, spent, state_name, verdict
+from blocks.run_words import cause_words, checkpoint_words, paused, problem_words, spent, state_name, took, verdict
 from blocks.spend_words import spend_alert
 from blocks.text import MessageParts, clip, image, mention, safe, section
 from blocks.units import count, decimal, duration, percent, trend
@@ -98,7 +98,7 @@ def _recovered(view: CardView, data: Data) -> str:
 
 def _completed(view: CardView, _: Data) -> str:
     measured = view.job.progress.perplexity
-    cost = f"one in {duration(view.elapsed_seconds)} for {spent(view)}."
+    cost = f"one in {duration(view.elapsed_seconds)} for {spent(view)}{paused(view)}."
     if measured is None:
         return f"D{cost}"
     said = verdict(measured)
@@ -113,7 +113,7 @@ def _failed(view: CardView, _: Data) -> str:
     what = problem_words(view)
     best = best_fix(view.diagnosis)
     helps = f"What may help: {safe(best.label, 100)}. The card says more." if best else "The card says what helps."
-    return f"Failed after {duration(view.elapsed_seconds)}: {what}\n{helps}"
+    return f"Failed after {took(view)}: {what}\n{helps}"
 
 
 def _cancelled(view: CardView, data: Data) -> str:
@@ -122,7 +122,7 @@ def _cancelled(view: CardView, data: Data) -> str:
     why = f": {safe(str(reason), 60)}" if reason else ""
     if not view.job.attempt:
         return f"Cancelled{who}{why}.\nIt had not started; nothing was spent."
-    return f"Cancelled{who}{why}.\nFinal cost {spent(view)} for {duration(view.elapsed_seconds)}. Its machine is gone."
+    return f"Cancelled{who}{why}.\nFinal cost {spent(view)} for {took(view)}. Its machine is gone."
 
 
 def _paused(view: CardView, data: Data) -> str:

@@ -162,6 +162,16 @@ def spent_words(cents: int, tier: str) -> str:
     return f"{money(cents)}{practice(tier)}"
 
 
+def took(view: CardView) -> str:
+    """`10 min`, `10 min, paused 5 h`."""
+    return f"{duration(view.elapsed_seconds)}{paused(view)}"
+
+
+def paused(view: CardView) -> str:
+    """`, paused 5 h`, which no other time holds; empty where it never was."""
+    return f", paused {duration(view.paused_seconds)}" if view.paused_seconds >= 1 else ""
+
+
 def problem_words(view: CardView) -> str:
     """What went wrong, in one sentence."""
     failure = view.job.progress.failure

@@ -31,6 +31,7 @@ from functions.model.states import TERMINAL, JobState
 from functions.model.training_file import TrainingFile
 from functions.model.views import QueueLimits
 from functions.names import NAME_MAX
+from functions.pace import elapsed_seconds
 from functions.ports import Clock, Database, Files, Transaction
 from functions.queue import place_of_next, require_place_in_queue
 from functions.start import enqueue
@@ -90,7 +91,7 @@ def again_view(tx: Transaction, *, team_id: str, choice: AgainChoice, now: datet
             *over_budget_warning(estimate, budget),
             *failure_warnings(tx, team_id=team_id, configuration=configuration),
         ),
-        elapsed_seconds=((parent.ended_at or now) - (parent.started_at or parent.created_at)).total_seconds(),
+        elapsed_seconds=elapsed_seconds(parent, now),
         spent_cents=parent.actual_cost_cents,
         position=place.position,
         starts_at=place.starts_at,

@@ -17,7 +17,7 @@ from functions.model.people import Person
 from functions.model.spend import Advice, TrackRecord
 from functions.model.states import ACTIVE, IN_QUEUE, JobState
 from functions.model.views import CardView, HomeView, JobDetailsView, JobLine, JobListView, QueueLimits
-from functions.pace import fraction_done, remaining_seconds
+from functions.pace import elapsed_seconds, fraction_done, remaining_seconds, rested_seconds
 from functions.ports import Transaction
 from functions.queue import queue
 from functions.spend import advise, project, record_mark, spend_of
@@ -32,7 +32,6 @@ _RECORD_SPAN = timedelta(days=180)
 def card_view(tx: Transaction, *, job: Job, now: datetime, limits: QueueLimits) -> CardView:
     """The card of a job as it stands."""
     spend = spend_of(job, now=now, running_since=running_since(tx, job))
-    elapsed = ((job.ended_at or now) - job.started_at).total_seconds() if job.started_at else 0.0
     remaining = remaining_seconds(job, now)
     fraction = fraction_done(job)
     record = projection = None
@@ -46,7 +45,8 @@ def card_view(tx: Transaction, *, job: Job, now: datetime, limits: QueueLimits) 
     return CardView(
         job=job,
         now=now,
-        elapsed_seconds=max(0.0, elapsed),
+        elapsed_seconds=elapsed_seconds(job, now),
+        paused_seconds=rested_seconds(job, now),
         remaining_seconds=remaining,
         done_at=now + timedelta(seconds=remaining) if remaining is not None else None,
         fraction=fraction,

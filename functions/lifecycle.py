@@ -55,7 +55,7 @@ def cancel_job(db: Database, *, clock: Clock, person: Person, job_id: UUID, reas
         # A running job's machine is ended by the reconciler; so is one that is being replaced.
         if job.state in RUNNING:
             return job
-        if job.state is JobState.PAUSED:
+        if job.paused_at is not None:
             tx.jobs.end_pause(job.id, now)
         return move(tx, job=job, state=JobState.CANCELLED, now=now)
 
@@ -118,7 +118,6 @@ def resume_paused(db: Database, *, clock: Clock, person: Person, job_id: UUID, t
         if chosen.key != job.configuration.tier:
             configuration = job.configuration.model_copy(update={"tier": chosen.key})
             tx.jobs.change_tier(job.id, configuration, chosen.cents_per_hour)
-        tx.jobs.end_pause(job.id, now)
         tx.audit.append(
             team_id=job.team_id,
             at=now,

@@ -17,6 +17,19 @@ _SHARE = {
 }
 
 
+def rested_seconds(job: Job, now: datetime) -> float:
+    """How long the job has rested: from each pause until it had a machine again."""
+    resting = ((job.ended_at or now) - job.paused_at).total_seconds() if job.paused_at else 0.0
+    return job.paused_seconds + max(0.0, resting)
+
+
+def elapsed_seconds(job: Job, now: datetime) -> float:
+    """How long the job has taken since its first word, without its rests; 0 before it."""
+    if job.started_at is None:
+        return 0.0
+    return max(0.0, ((job.ended_at or now) - job.started_at).total_seconds() - rested_seconds(job, now))
+
+
 def fraction_done(job: Job) -> float:
     """Share of the work that is done, 0 to 1, by the stages' shares and the steps within training."""
     if job.state is JobState.COMPLETED:
@@ -44,5 +57,4 @@ def remaining_seconds(job: Job, now: datetime) -> float | None:
     if plan and seconds and step and training.status != "pending":
         pace = seconds / max(1, step - job.progress.resumed_step)
         return max(0.0, (plan.total_steps - step) * pace) + tail
-    elapsed = (now - job.started_at).total_seconds() if job.started_at else 0.0
-    return max(tail, estimate - elapsed)
+    return max(tail, estimate - elapsed_seconds(job, now))

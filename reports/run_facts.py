@@ -165,7 +165,9 @@ def time_and_cost(job: Job) -> Rows:
     estimate, plan = job.estimate, job.progress.plan
     start, end = job.started_at, job.ended_at
     rows = [("When", _span(start, end) if start and end else moment(start or job.created_at))]
-    took = duration((end - start).total_seconds()) if start and end else "unknown"
+    paused = max(0.0, job.paused_seconds)
+    rested = f", paused {duration(paused)}" if paused >= 1 else ""
+    took = f"{duration((end - start).total_seconds() - paused)}{rested}" if start and end else "unknown"
     expected = f"{duration(estimate.seconds.low)} to {duration(estimate.seconds.high)}"
     rows.append(("Took", f"{took}; {expected} had been expected"))
     stages = [(name, job.progress.stage(stage).seconds(end)) for stage, name in _STAGES.items()] if end else []

@@ -42,6 +42,7 @@ class QueueEntry(_View):
 
 class CardView(_View):
     """A job's card. `done_at` is the expected end; `projected_cents` the expected final cost.
+    `elapsed_seconds` are without those in which it was paused and waited for its turn again (`paused_seconds`).
 
     `queued` is its place in the queue, while it waits. `diagnosis` is there once it failed, `wait` while it waits
     for a GPU (`past_waits`: seconds that such waits took before), `alerts` are those that hold now.
@@ -52,6 +53,7 @@ class CardView(_View):
     job: Job
     now: datetime
     elapsed_seconds: float
+    paused_seconds: float = 0.0
     remaining_seconds: float | None
     done_at: datetime | None
     fraction: float

@@ -148,7 +148,7 @@ class Jobs(Protocol):
         ...
 
     def begin_attempt(self, job_id: UUID, at: datetime) -> int:
-        """Count up and record the next attempt; returns its number."""
+        """Count up and record the next attempt, with which a rest ends; returns its number."""
         ...
 
     def set_call(self, job_id: UUID, attempt: int, call_id: str) -> None:

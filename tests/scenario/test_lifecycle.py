@@ -11,19 +11,24 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from psycopg.errors import CheckViolation
 
+from blocks.card import job_card
+from blocks.milestones import milestone
 from functions.errors import BrightRunError, Conflict, InvalidInput, NotAllowed, QueueFull
 from functions.ingest import stop_asked
+from functions.jobs import card_view
 from functions.lifecycle import cancel_job, pause_job, promote_job, resume_paused
 from functions.model.events import Interrupted, Resumed
 from functions.model.job import Job, StopKind
+from functions.model.outbox import Notice
 from functions.model.people import Person, Role
 from functions.model.states import LEGAL, TERMINAL, JobState
 from functions.model.training_file import TrainingFile
-from functions.model.views import QueueLimits
+from functions.model.views import CardView, QueueLimits
 from functions.ports import CallState
 from functions.queue import plan_starts, queue
 from functions.reconcile import PAUSE_PATIENCE
 from infra.postgres.database import PostgresDatabase
+from reports import run_facts
 from tests.conftest import EXPLORING
 from tests.scenario.house import ELENA, LIMITS, TEAM, VIC, add_demo_file, job_of, say, start, try_again
 from tests.scenario.paper import ENDED, TRAINED
@@ -136,6 +141,41 @@ def test_pause_waits_for_the_checkpoint_and_then_costs_nothing(stand: Stand) -> 
     assert stand.job.actual_cost_cents == stand.sums()[0]
     assert stand.job.actual_cost_cents < paid + 10  # the five hours of rest are not in it
     assert stand.notices() == ["started", "held_out", "paused", "resumed", "recovered", "completed"]
+
+
+def test_what_a_run_took_is_told_without_its_rests(stand: Stand) -> None:
+    running(stand)
+    stand.clock.forward(minutes=10)
+    pause_job(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    say(stand.db, stand.clock, stand.job, Interrupted(step=10, signal="pause"), first=len(TRAINED) + 1)
+
+    def card() -> CardView:
+        with stand.db.transaction() as tx:
+            return card_view(tx, job=stand.job, now=stand.clock(), limits=LIMITS)
+
+    stand.clock.forward(hours=2)
+    assert (round(card().elapsed_seconds / 60), round(card().paused_seconds / 60)) == (10, 120)
+    resume_paused(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    stand.clock.forward(hours=3)  # nobody's work either: it waits for its turn
+    stand.reconciler.step()
+    say(stand.db, stand.clock, stand.job, *TRAINED[:6], Resumed(step=10), *ENDED)
+    assert stand.job.state is JobState.COMPLETED
+    assert (round(card().elapsed_seconds / 60), round(card().paused_seconds / 60)) == (10, 300)
+    _, drawn = job_card(card())
+    assert "Took 10 min, paused 5 h " in str(drawn)
+    assert "done in 10 min for $0.69 practice money, paused 5 h." in milestone(Notice.COMPLETED, card(), {}, None)[0]
+    assert dict(run_facts.time_and_cost(stand.job))["Took"].startswith("10 min, paused 5 h; ")
+
+
+def test_cancelled_while_it_waits_after_a_rest_it_keeps_its_figures(stand: Stand) -> None:
+    running(stand)
+    pause_job(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    say(stand.db, stand.clock, stand.job, Interrupted(step=10, signal="pause"), first=len(TRAINED) + 1)
+    resume_paused(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    stand.clock.forward(hours=1)
+    cancel(stand)
+    assert (stand.job.state, stand.sums()[1]) == (JobState.CANCELLED, 0)  # what the resume reserved is free again
+    assert stand.job.paused_seconds == pytest.approx(3600, abs=5)
 
 
 def test_a_pause_that_is_not_heard_ends_the_machine_and_the_last_checkpoint_counts(stand: Stand) -> None:
