@@ -20,25 +20,21 @@ from functions.fixes import apply_fix, changes_between
 from functions.history import team_history
 from functions.lineage import differences, inherited_notes
 from functions.model.again import SCHEDULES, AgainChoice, AgainView
-from functions.model.catalog import Tier
 from functions.model.diagnosis import Fix
-from functions.model.estimate import Estimate
 from functions.model.events import Stage
 from functions.model.job import Configuration, Job, JobChoice, Lineage, NewJob
 from functions.model.outbox import Notice
 from functions.model.people import Permission, Person
 from functions.model.states import TERMINAL, JobState
-from functions.model.training_file import TrainingFile
 from functions.model.views import QueueLimits
 from functions.names import NAME_MAX
 from functions.pace import elapsed_seconds
 from functions.ports import Clock, Database, Files, Transaction
 from functions.queue import place_of_next, require_place_in_queue
+from functions.rest import require_no_approval, require_tier_of_same, rest_of
 from functions.start import enqueue
 from functions.start_warnings import over_budget_warning
 
-# Of a run that goes on from a checkpoint, this much is spent anew on preparing, measuring and packing.
-_FIXED_SHARE = 0.15
 _SUFFIX = re.compile(r" \(Retry #\d+\)$")
 # What a checkpoint holds is of these; another value of one of them needs another training.
 _MUST_STAY = ("base_model", "rank", "alpha", "dropout", "max_length", "seed", "quantization", "held_out_fraction")
@@ -67,7 +63,9 @@ def again_view(tx: Transaction, *, team_id: str, choice: AgainChoice, now: datet
     how = "restart" if no_resume else choice.how or "resume"
     step = _kept_step(source, total) if source and not no_resume else None
     number = tx.jobs.tries_again(parent.id) + 1
-    estimate = _estimate(tx, parent, file, configuration, step if how == "resume" else None, total, now)
+    history = team_history(tx, team_id=team_id, now=now)
+    whole = quote_for(history, file=file, configuration=configuration, now=now)
+    estimate = rest_of(whole, step=step if how == "resume" else None, total_steps=total)
     place = place_of_next(tx, like=parent, seconds=estimate.seconds.expected, limits=limits, now=now)
     budget = budget_status(tx, team_id=team_id, now=now)
     tier = catalog.tier(configuration.tier)
@@ -139,6 +137,7 @@ def _enqueue(
     option = chosen_file(tx, files, team_id=parent.team_id, file_id=parent.training_file_id)
     require_eligible(option)
     require_place_in_queue(tx, team_id=parent.team_id, limits=limits)
+    require_no_approval(view.estimate, catalog.tier(configuration.tier))
     lineage = Lineage(
         parent_id=parent.id,
         kind="resume" if view.resumes else "retry",
@@ -222,26 +221,6 @@ def changed(configuration: Configuration, choice: AgainChoice, fix: Fix | None) 
     return configuration.model_copy(update={"tier": tier.key, "hyperparameters": settings.model_copy(update=update)})
 
 
-def require_tier_of_same(configuration: Configuration, key: str) -> Tier:
-    """The tier with this key, if a run of this configuration can go there.
-
-    Raises:
-        InvalidInput: it is unknown, not offered, another provider's, or nobody knows the model's speed on it.
-    """
-    own, tier = catalog.tier(configuration.tier), catalog.tier(key)
-    if not tier.offered:
-        raise InvalidInput(f"{tier.name} is not offered. {tier.explanation}", field="tier")
-    if tier.provider != own.provider:
-        raise InvalidInput(
-            f"{tier.name} is another provider's: what this run has saved is not there.",
-            field="tier",
-            fix=f"Choose one beside {own.name}, or start a new run with /train.",
-        )
-    if tier.key != own.key:
-        catalog.throughput_prior(gpu=tier.gpu, model=configuration.base_model)
-    return tier
-
-
 def _kept_step(source: Job, total_steps: int) -> int:
     """The step that a try goes on from: the checkpoint's, or the last one where only packing was left."""
     trained = source.progress.stage(Stage.TRAINING).status == "complete"
@@ -279,23 +258,6 @@ def why_no_resume(parent: Job, source: Job | None, configuration: Configuration,
 def _step_size(configuration: Configuration) -> int:
     settings = configuration.hyperparameters
     return settings.batch_size * settings.gradient_accumulation_steps
-
-
-def _estimate(
-    tx: Transaction,
-    parent: Job,
-    file: TrainingFile,
-    configuration: Configuration,
-    step: int | None,
-    total_steps: int,
-    now: datetime,
-) -> Estimate:
-    history = team_history(tx, team_id=parent.team_id, now=now)
-    whole = quote_for(history, file=file, configuration=configuration, now=now)
-    if not step:
-        return whole
-    rest = max(0.0, 1 - step / max(1, total_steps))
-    return whole.part(_FIXED_SHARE + (1 - _FIXED_SHARE) * rest)
 
 
 def next_name(name: str, number: int) -> str:

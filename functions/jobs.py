@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from functions import catalog
 from functions.accrued import job_cents_now, running_since
 from functions.alerting import current_alerts
 from functions.budget import budget_status
@@ -42,6 +43,8 @@ def card_view(tx: Transaction, *, job: Job, now: datetime, limits: QueueLimits) 
     waiting = queue(tx, limits=limits, now=now) if job.state in IN_QUEUE else ()
     wait = tx.failures.wait(job.id) if job.state is JobState.QUEUED_WAITING_FOR_GPU else None
     family = family_of(tx, job)
+    waiting_for_gpu = job.state is JobState.QUEUED_WAITING_FOR_GPU
+    provider, model = catalog.tier(job.configuration.tier).provider, job.configuration.base_model
     return CardView(
         job=job,
         now=now,
@@ -54,6 +57,7 @@ def card_view(tx: Transaction, *, job: Job, now: datetime, limits: QueueLimits) 
         projected_cents=projection.expected_cents if projection else None,
         artifact=artifacts[-1] if artifacts else None,
         can_retry=job.state is JobState.FAILED and not _tried_again(family),
+        can_switch=waiting_for_gpu and len(catalog.tiers_for(provider, model)) > 1,
         queued=next((entry for entry in waiting if entry.job.id == job.id), None),
         diagnosis=diagnosis_of(tx, job=job),
         wait=wait,

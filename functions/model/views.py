@@ -61,6 +61,7 @@ class CardView(_View):
     projected_cents: int | None
     artifact: Artifact | None
     can_retry: bool
+    can_switch: bool = False
     queued: QueueEntry | None = None
     diagnosis: Diagnosis | None = None
     wait: GpuWait | None = None
@@ -170,14 +171,21 @@ class QuoteView(_View):
     valid_until: datetime
 
 
+class TierOffer(_View):
+    """A machine for the rest of a run, and the estimate of that rest there."""
+
+    tier: Tier
+    rest: Estimate
+
+
 class ResumeView(_View):
-    """A paused job: what the rest of it takes, and what that costs at most at each tier that is offered."""
+    """A job that rests or waits: what the rest of it takes and costs on each machine that it fits, its own first."""
 
     job: Job
     fraction: float
-    rest_seconds: float
-    offers: tuple[tuple[Tier, int], ...]
+    offers: tuple[TierOffer, ...]
     budget: BudgetStatus
+    wait: GpuWait | None = None
 
 
 class JobLine(_View):

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from functions.model.alerts import Curve
 from functions.model.diagnosis import ConfigurationKey, EndingCounts, GpuWait, SuggestionRecord
-from functions.model.estimate import EstimateAccuracy, FinishedRun, InterruptionRecord
+from functions.model.estimate import Estimate, EstimateAccuracy, FinishedRun, InterruptionRecord
 from functions.model.events import Event
 from functions.model.job import (
     Artifact,
@@ -115,7 +115,9 @@ class Jobs(Protocol):
         """Add the rest that ends now to the job's paused time."""
         ...
 
-    def change_tier(self, job_id: UUID, configuration: Configuration, rate_cents_per_hour: int) -> None:
+    def change_tier(
+        self, job_id: UUID, configuration: Configuration, rate_cents_per_hour: int, estimate: Estimate
+    ) -> None:
         """Bill what comes at another tier's rate; what was billed so far stays as it is."""
         ...
 

@@ -168,7 +168,7 @@ class Chaos:
         specs = {}
         for job in jobs:
             path = job.work_dir / "spec-1.json"
-            if not job.linked and path.exists() and (job.work_dir / "training-data.jsonl").exists():
+            if path.exists() and (job.work_dir / "training-data.jsonl").exists() and _is_whole(path):
                 specs[job.file] = path
         if len(specs) == self._plan.training_files:
             self._references = begin_references(self._folder / "references", list(specs.values()))
@@ -212,6 +212,11 @@ class Chaos:
         report.line = dict(self._house.wire.met)
         report.log_errors = _log_errors(self._house.data_dir / "logs")
         return seen
+
+
+def _is_whole(spec: Path) -> bool:
+    """Whether it begins at the beginning; one that goes on from another job cannot be run by itself."""
+    return json.loads(spec.read_text("utf-8"))["resume_from"] is None
 
 
 def _asks_about(view: dict[str, Any], job: LiveJob) -> bool:

@@ -40,7 +40,7 @@ SAVE_EVERY = 8
 class LiveJob:
     """A job as the database has it now; `fresh`: it has not ended, or only just now.
 
-    `file` is its training file's name; `linked`: it tries another one again; `tried`: another one tried it again.
+    `file` is its training file's name; `tried`: another one tried it again.
     """
 
     id: UUID
@@ -49,7 +49,6 @@ class LiveJob:
     attempt: int
     fresh: bool
     file: str
-    linked: bool
     tried: bool
     work_dir: Path
 
@@ -99,7 +98,7 @@ class Installation:
     def jobs(self) -> list[LiveJob] | None:
         """Every job, oldest first."""
         rows = self.ask(
-            "select j.id, j.name, j.status, attempt, f.name as file, parent_id is not null as linked,"
+            "select j.id, j.name, j.status, attempt, f.name as file,"
             " exists (select from training_jobs t where t.parent_id = j.id) as tried,"
             " coalesce(ended_at > now() - interval '4 seconds', true) as fresh"
             " from training_jobs j join training_files f on f.id = j.training_file_id order by j.created_at"
@@ -115,7 +114,6 @@ class Installation:
                 row["attempt"],
                 row["fresh"],
                 row["file"],
-                row["linked"],
                 row["tried"],
                 runs / str(row["id"]),
             )
