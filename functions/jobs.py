@@ -7,7 +7,7 @@ from uuid import UUID
 
 from functions import catalog
 from functions.accrued import job_cents_now, running_since
-from functions.alerting import current_alerts
+from functions.alerting import current_alerts, expected_seconds
 from functions.budget import budget_status
 from functions.failure_history import diagnosis_of
 from functions.find_job import get_job
@@ -16,7 +16,7 @@ from functions.model.job import Job
 from functions.model.lineage import Family
 from functions.model.people import Person
 from functions.model.spend import Advice, TrackRecord
-from functions.model.states import ACTIVE, IN_QUEUE, JobState
+from functions.model.states import ACTIVE, IN_QUEUE, TERMINAL, JobState
 from functions.model.views import CardView, HomeView, JobDetailsView, JobLine, JobListView, QueueLimits
 from functions.pace import elapsed_seconds, fraction_done, remaining_seconds, rested_seconds
 from functions.ports import Transaction
@@ -68,6 +68,7 @@ def card_view(tx: Transaction, *, job: Job, now: datetime, limits: QueueLimits) 
         track_record=record,
         advice=advise(job, projection, fraction=fraction) if projection else Advice.NOTHING,
         family=family,
+        expected_seconds=expected_seconds(job) if job.state not in TERMINAL else {},
     )
 
 

@@ -12,6 +12,7 @@ from functions.model.budget import Forecast
 from functions.model.catalog import BaseModelCard, Preset, Tier
 from functions.model.diagnosis import Diagnosis, GpuWait
 from functions.model.estimate import Estimate, InterruptionRecord, MemoryNeed
+from functions.model.events import Stage
 from functions.model.job import Artifact, Configuration, Job, JobChoice, PresetRecord
 from functions.model.job_spec import Hyperparameters
 from functions.model.lineage import Family
@@ -47,6 +48,7 @@ class CardView(_View):
     `queued` is its place in the queue, while it waits. `diagnosis` is there once it failed, `wait` while it waits
     for a GPU (`past_waits`: seconds that such waits took before), `alerts` are those that hold now.
     `projection` has its range, `track_record` how such projections did, `advice` what follows from it.
+    `expected_seconds` says how long each stage should take.
     `family`: what it came of and what came of it, where it is or was tried again.
     """
 
@@ -72,6 +74,7 @@ class CardView(_View):
     track_record: TrackRecord | None = None
     advice: Advice = Advice.NOTHING
     family: Family | None = None
+    expected_seconds: dict[Stage, float] = {}
 
 
 class FileOption(_View):

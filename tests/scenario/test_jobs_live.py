@@ -279,6 +279,9 @@ def test_details_and_home_hold_what_happened(stand: Stand) -> None:
         with pytest.raises(NotFound):
             job_details(tx, team_id="T0OTHER", job_id=stand.id, now=stand.clock(), limits=LIMITS)
     assert [(p.step, p.training_loss, p.held_out_loss) for p in details.points] == [(5, 2.5, 2.6), (10, 2.1, None)]
+    told = details.card.expected_seconds
+    assert told[Stage.FINALIZATION] == 3.0
+    assert sum(told.values()) == pytest.approx(stand.job.estimate.seconds.expected)
     assert [line.job.id for line in front.active] == [stand.id]
     assert front.budget.used_cents == stand.job.estimate.cents_high
 
