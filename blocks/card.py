@@ -87,7 +87,7 @@ def _waiting(view: CardView) -> list[Block]:
     if view.queued is not None:
         why = _place(view.queued)
     if job.state is JobState.QUEUED_WAITING_FOR_GPU:
-        why = wait_words(view.wait, view.past_waits)
+        why = wait_words(view.wait, view.past_waits, view.wait_record)
     elif job.state is JobState.PENDING_CONFIGURATION:
         why = "Not started: its settings are not complete."
     price = f"{money_range(estimate.cents_low, estimate.cents_high)}{practice(job.configuration.tier)}"

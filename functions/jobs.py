@@ -27,6 +27,7 @@ _POINTS_SHOWN = 12
 _LOG_LINES = 8
 _LISTED = 10
 _WAITS_SHOWN = 5
+_WAITS_SPAN = timedelta(days=90)
 _RECORD_SPAN = timedelta(days=180)
 
 
@@ -62,6 +63,7 @@ def card_view(tx: Transaction, *, job: Job, now: datetime, limits: QueueLimits) 
         diagnosis=diagnosis_of(tx, job=job),
         wait=wait,
         alerts=current_alerts(tx, job=job, now=now),
+        wait_record=tx.failures.wait_record(wait.tier, since=now - _WAITS_SPAN, hour=now.hour) if wait else None,
         past_waits=tuple(tx.failures.past_waits(wait.tier, _WAITS_SHOWN)) if wait else (),
         spend=spend,
         projection=projection,

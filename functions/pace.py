@@ -54,7 +54,19 @@ def remaining_seconds(job: Job, now: datetime) -> float | None:
     plan, training = job.progress.plan, job.progress.stage(Stage.TRAINING)
     seconds, step = training.attempt_seconds(now), job.progress.step
     tail = estimate * _SHARE[Stage.FINALIZATION]
-    if plan and seconds and step and training.status != "pending":
+    if plan and seconds and step > job.progress.resumed_step and training.status != "pending":
         pace = seconds / max(1, step - job.progress.resumed_step)
         return max(0.0, (plan.total_steps - step) * pace) + tail
+    if step:
+        return max(tail, estimate * _share_left(job))
     return max(tail, estimate - elapsed_seconds(job, now))
+
+
+def _share_left(job: Job) -> float:
+    """How much of this job's own work is left: one that went on from another's checkpoint began further on."""
+    begun = 0.0
+    plan, lineage = job.progress.plan, job.lineage
+    if plan is not None and lineage is not None and lineage.resume_step:
+        prepared = _SHARE[Stage.PREPROCESSING] + _SHARE[Stage.MODEL_LOADING]
+        begun = prepared + _SHARE[Stage.TRAINING] * min(1.0, lineage.resume_step / max(1, plan.total_steps))
+    return (1 - fraction_done(job)) / max(1 - begun, _SHARE[Stage.FINALIZATION])

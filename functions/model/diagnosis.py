@@ -121,6 +121,18 @@ class FailureHistory(_Record):
     suggestions: dict[str, SuggestionRecord] = {}
 
 
+class WaitRecord(_Record):
+    """How waits for a machine ended: those in which none came (`in_vain`), in all and around one hour of the day.
+
+    Waits that somebody cut short are left out.
+    """
+
+    waits: int = 0
+    in_vain: int = 0
+    around: int = 0
+    around_in_vain: int = 0
+
+
 class GpuWait(_Record):
     """A job's wait for a GPU: since when, how often it was tried, when it is tried next and given up."""
 

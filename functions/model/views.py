@@ -10,7 +10,7 @@ from functions.model.alerts import Alert
 from functions.model.approval import ApprovalKind
 from functions.model.budget import Forecast
 from functions.model.catalog import BaseModelCard, Preset, Tier
-from functions.model.diagnosis import Diagnosis, GpuWait
+from functions.model.diagnosis import Diagnosis, GpuWait, WaitRecord
 from functions.model.estimate import Estimate, InterruptionRecord, MemoryNeed
 from functions.model.events import Stage
 from functions.model.job import Artifact, Configuration, Job, JobChoice, PresetRecord
@@ -46,7 +46,8 @@ class CardView(_View):
     `elapsed_seconds` are without those in which it was paused and waited for its turn again (`paused_seconds`).
 
     `queued` is its place in the queue, while it waits. `diagnosis` is there once it failed, `wait` while it waits
-    for a GPU (`past_waits`: seconds that such waits took before), `alerts` are those that hold now.
+    for a GPU (`past_waits`: seconds that such waits took before, `wait_record`: how often in vain), `alerts` are those
+    that hold now.
     `projection` has its range, `track_record` how such projections did, `advice` what follows from it.
     `expected_seconds` says how long each stage should take.
     `family`: what it came of and what came of it, where it is or was tried again.
@@ -68,6 +69,7 @@ class CardView(_View):
     diagnosis: Diagnosis | None = None
     wait: GpuWait | None = None
     past_waits: tuple[float, ...] = ()
+    wait_record: WaitRecord | None = None
     alerts: tuple[Alert, ...] = ()
     spend: Spend | None = None
     projection: Projection | None = None

@@ -8,7 +8,7 @@ from typing import Protocol
 from uuid import UUID
 
 from functions.model.alerts import Curve
-from functions.model.diagnosis import ConfigurationKey, EndingCounts, GpuWait, SuggestionRecord
+from functions.model.diagnosis import ConfigurationKey, EndingCounts, GpuWait, SuggestionRecord, WaitRecord
 from functions.model.estimate import Estimate, EstimateAccuracy, FinishedRun, InterruptionRecord
 from functions.model.events import Event
 from functions.model.job import (
@@ -289,6 +289,10 @@ class Failures(Protocol):
 
     def end_wait(self, job_id: UUID, *, served: bool, at: datetime) -> GpuWait | None:
         """Close the open wait, if there is one; returns it."""
+        ...
+
+    def wait_record(self, tier: str, *, since: datetime, hour: int) -> WaitRecord:
+        """How waits for this tier ended since then; those that began within an hour of `hour` (UTC) also apart."""
         ...
 
     def past_waits(self, tier: str, limit: int) -> list[float]:

@@ -145,6 +145,29 @@ def test_after_an_hour_it_gives_up_with_a_way_out_and_money_back(stand: Stand) -
     assert stand.notices() == ["waiting_for_gpu", "failed"]
 
 
+def test_how_often_none_came_is_told_in_all_and_about_this_time_of_day(stand: Stand) -> None:
+    now = stand.clock()  # nine in the morning
+
+    def wait(hours_ago: float, outcome: str, minutes: int) -> None:
+        since = now - timedelta(hours=hours_ago)
+        with stand.db.transaction() as tx:
+            tx.jobs._run(
+                "insert into gpu_waits (job_id, team_id, tier, since, next_try_at, gives_up_at, ended_at, outcome)"
+                " values (%s, %s, 'local', %s, %s, %s, %s, %s)",
+                stand.id, TEAM, since, since, since + timedelta(hours=1), since + timedelta(minutes=minutes), outcome,
+            )  # fmt: skip
+
+    wait(24, "given_up", 61)
+    wait(49, "served", 12)  # eight in the morning
+    wait(38, "given_up", 65)  # in the evening
+    wait(24, "given_up", 4)  # somebody cancelled it
+    wait(24 * 91, "given_up", 61)  # too long ago
+    stand.reconciler.step()
+    shown = stand.card()
+    assert "The last wait took 12 min." in shown
+    assert "In 90 days 2 of 3 waits ended without a GPU; about this time of day 1 of 2." in shown
+
+
 def test_others_may_start_while_one_waits(stand: Stand) -> None:
     stand.reconciler.step()
     stand.compute.full = False

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from blocks.milestones import milestone
+from blocks.units import rough
 from functions.errors import InvalidInput, NotFound
 from functions.ingest import ingest
 from functions.jobs import card_view, home, job_details
@@ -24,7 +26,7 @@ from functions.model.events import (
 from functions.model.job import Job
 from functions.model.outbox import Notice
 from functions.model.states import TERMINAL, JobState
-from functions.pace import fraction_done
+from functions.pace import fraction_done, remaining_seconds
 from functions.ports import CallState
 from functions.reconcile import Reconciler
 from infra.local_files import LocalFiles
@@ -268,6 +270,27 @@ def test_after_a_recovery_the_bar_and_the_clock_go_on_from_what_was_kept(stand: 
     assert before is not None
     assert after is not None
     assert after >= before + 30
+
+
+def test_what_is_said_of_a_loss_and_of_the_way_on(stand: Stand) -> None:
+    stand.reconciler.step()
+    say(stand.db, stand.clock, stand.job, *TRAINED)
+
+    def told(notice: Notice, **data: int) -> str:
+        with stand.db.transaction() as tx:
+            view = card_view(tx, job=stand.job, now=stand.clock(), limits=LIMITS)
+        return milestone(notice, view, data, None)[0]
+
+    stand.lose_machine()
+    stand.reconciler.step()
+    assert told(Notice.INTERRUPTED, step=5).startswith("Interrupted at 95 %: the machine was lost. Everything up to")
+    stand.reconciler.step()
+    say(stand.db, stand.clock, stand.job, *TRAINED[:6])
+    stand.clock.forward(seconds=40)  # the base model is measured before the first step: that is no pace
+    say(stand.db, stand.clock, stand.job, Resumed(step=5), first=7)
+    rest = stand.job.estimate.seconds.expected * (1 - 0.525)
+    assert remaining_seconds(stand.job, stand.clock()) == pytest.approx(rest)
+    assert f"Nothing before it is trained twice. About {rough(rest)} to go." in told(Notice.RECOVERED, step=5)
 
 
 def test_details_and_home_hold_what_happened(stand: Stand) -> None:
