@@ -172,7 +172,8 @@ def _cost(view: AgainView) -> str:
     rest = "The rest" if view.resumes else "The whole run"
     place = "Next in the queue" if view.position == 1 else f"Number {view.position} in the queue"
     starts = f"{place}, starts about {when(view.starts_at, '{time}')}."
-    return f"*{rest}*: {panel.headline(view.estimate, tier)}\n{panel.left_words(view.budget)}.\n{starts}"
+    quoted = f"*{rest}* on {safe(tier.name, 60)}: {panel.headline(view.estimate, tier)}"
+    return f"{quoted}\n{panel.left_words(view.budget)}.\n{starts}"
 
 
 def _record(view: AgainView) -> list[Block]:

@@ -55,7 +55,10 @@ def _called(name: str, *keys: Setting) -> tuple[str, ...]:
         "tier": catalog.tiers(), "base_model": catalog.base_models(), "preset": catalog.presets(),
     }  # fmt: skip
     names = {item.key: item.name for item in known.get(name, ())}
-    return tuple(names.get(str(key), str(key)) for key in keys) if names else ()
+    called = tuple(names.get(str(key), str(key)) for key in keys) if names else ()
+    # `H200` instead of `H200, preemptible`, where that tells them apart.
+    short = tuple(item.partition(",")[0] for item in called)
+    return short if len(set(short)) == len(called) else called
 
 
 def apply_fix(configuration: Configuration, fix: Fix) -> Configuration:

@@ -261,10 +261,6 @@ class Failures(Protocol):
         """How the team's jobs of this configuration ended."""
         ...
 
-    def times_failed(self, job_id: UUID, code: str) -> int:
-        """How often this job failed so."""
-        ...
-
     def take_suggestion(
         self, failed: Job, key: ConfigurationKey, *, code: str, fix_key: str, retry_job_id: UUID, by: str, at: datetime
     ) -> None:

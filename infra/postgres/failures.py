@@ -44,12 +44,6 @@ class FailuresTable(Table):
         counts = {row["failure_code"]: row["number"] for row in rows}
         return EndingCounts(completed=counts.pop(None, 0), failed=counts)
 
-    def times_failed(self, job_id: UUID, code: str) -> int:
-        """How often this job failed so."""
-        return int(
-            self._value("select count(*) from job_endings where job_id = %s and failure_code = %s", job_id, code)
-        )
-
     def take_suggestion(
         self, failed: Job, key: ConfigurationKey, *, code: str, fix_key: str, retry_job_id: UUID, by: str, at: datetime
     ) -> None:

@@ -235,7 +235,7 @@ def test_try_again_asks_once_with_a_fresh_estimate_and_then_starts(stage: Stage)
         "The loss is not a number any more.",
         f"{first.name} (Retry #1)",
         "It goes on from step 5",
-        "*The rest*: *About",
+        "*The rest* on This computer: *About",
         "left this month",
         "Next in the queue, starts about",
         "learning rate",
