@@ -7,10 +7,12 @@ import json
 from blocks import estimate_panel as panel
 from blocks.failure import change_lines, success_words
 from blocks.over_budget import ask_for_limit
+from blocks.review import settings_line
 from blocks.run_words import spent_words, state_name
 from blocks.text import (
     Block,
     View,
+    actions,
     bold,
     button,
     channel,
@@ -23,7 +25,7 @@ from blocks.text import (
     safe,
     section,
 )
-from blocks.units import count, duration, money, percent, practice
+from blocks.units import count, duration, money, percent, practice, when
 from functions.model.again import SCHEDULES, AgainChoice, AgainView
 from functions.model.diagnosis import Fix
 from functions.model.job import Job
@@ -31,6 +33,7 @@ from functions.model.job import Job
 ACTION_AGAIN = "job_again"
 AGAIN_CALLBACK = "job_again_form"
 AGAIN_STARTED_CALLBACK = "job_again_started"
+AGAIN_REFUSED_CALLBACK = "job_again_refused"
 TITLE = "Try again"
 
 ACTION_HOW = "again_how"
@@ -62,13 +65,53 @@ def again_form(view: AgainView, *, key: str) -> View:
         divider(),
         section(_differences(view)),
         section(_cost(view)),
+        *_hints(view),
+    ]
+    return _modal(view, blocks, key)
+
+
+def _hints(view: AgainView) -> list[Block]:
+    """What to look out for, the way to more money where it lacks, and how often trying again worked."""
+    cents = view.estimate.cents_high
+    return [
         *(section(f"⚠ {safe(warning, 400)}") for warning in view.warnings),
-        *([ask_for_limit(cents)] if (cents := view.estimate.cents_high) > view.budget.remaining_cents else []),
+        *([ask_for_limit(cents)] if cents > view.budget.remaining_cents else []),
         *_record(view),
     ]
+
+
+def _modal(view: AgainView, blocks: list[Block], key: str) -> View:
     job = view.parent
     kept = {"job": str(job.id), "fix": view.choice.fix_key, "key": key, "channel": job.channel_id}
     return modal(TITLE, blocks, callback_id=AGAIN_CALLBACK, submit="Start", metadata=json.dumps(kept))
+
+
+def retry_confirmation(view: AgainView, *, key: str) -> View:
+    """The same once more: what failed, what would be made, what it costs and when it starts."""
+    over = f"It starts over. {safe(view.no_resume, 300)}" if view.no_resume else ""
+    how = over if not view.resumes else f"It goes on {_go_on(view)}."
+    blocks = [
+        section(_before(view)),
+        section(f"A new run, {bold(view.name)}, with the same settings. {how}"),
+        context(settings_line(view.configuration)),
+        section(_cost(view)),
+        *_hints(view),
+        actions(again_button(view.parent, "Change settings…")),
+    ]
+    return _modal(view, blocks, key)
+
+
+def _go_on(view: AgainView) -> str:
+    """`from step 850, 42 % of it is done`."""
+    step, total = view.resume_step or 0, view.total_steps
+    if step >= total:
+        return "where its training is complete: only packing the adapters is left"
+    return f"from step {step:,}, {percent(step / total)} of it is done"
+
+
+def not_started(why: str) -> View:
+    """What the confirmation turns into where it could not be started."""
+    return modal(TITLE, [section(f"⚠ {safe(why, 1000)}")], callback_id=AGAIN_REFUSED_CALLBACK)
 
 
 def _before(view: AgainView) -> str:
@@ -80,9 +123,7 @@ def _before(view: AgainView) -> str:
 
 
 def _how(view: AgainView) -> Block:
-    step, total = view.resume_step or 0, view.total_steps
-    done = f", {percent(step / total)} of it is done" if total else ""
-    go_on = option(f"Go on from step {step:,}{done}", "resume")
+    go_on = option(f"Go on {_go_on(view)}", "resume")
     over = option("Start over from the beginning", "restart")
     element: Block = {
         "type": "radio_buttons",
@@ -132,8 +173,6 @@ def _select(block_id: str, label: str, action: str, options: list[Block], chosen
 
 def _differences(view: AgainView) -> str:
     """The changed settings as a diff, or that there are none."""
-    if view.unchanged_resume:
-        return "*Nothing is changed*: the same run goes on from its checkpoint, under its own name."
     new = f"A new run, {bold(view.name)}, linked to this one."
     if not view.changes:
         return f"{new}\nIts settings are the same."
@@ -144,7 +183,10 @@ def _differences(view: AgainView) -> str:
 def _cost(view: AgainView) -> str:
     tier = next(item for item in view.tiers if item.key == view.configuration.tier)
     rest = "The rest" if view.resumes else "The whole run"
-    return f"*{rest}*: {panel.headline(view.estimate, tier)}\n{panel.left_words(view.budget)}."
+    place = "Next in the queue" if view.position == 1 else f"Number {view.position} in the queue"
+    starts = f"{place}, starts about {when(view.starts_at, '{time}')}."
+    quoted = f"*{rest}* on {safe(tier.name, 60)}: {panel.headline(view.estimate, tier)}"
+    return f"{quoted}\n{panel.left_words(view.budget)}.\n{starts}"
 
 
 def _record(view: AgainView) -> list[Block]:
@@ -158,14 +200,10 @@ def _record(view: AgainView) -> list[Block]:
     return [context(" ".join(said))] if said else []
 
 
-def again_started(job: Job, *, unchanged: bool) -> View:
+def again_started(job: Job) -> View:
     """What the window turns into."""
     place = channel(job.channel_id) or "our direct messages"
-    text = (
-        f"✓ {bold(job.name)} goes on from its last checkpoint. Its card in {place} shows how."
-        if unchanged
-        else f"✓ {bold(job.name)} is queued. It has a card of its own in {place}."
-    )
+    text = f"✓ {bold(job.name)} is queued. It has a card of its own in {place}."
     return modal("Started", [section(text)], callback_id=AGAIN_STARTED_CALLBACK, ends=True)
 
 

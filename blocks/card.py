@@ -8,17 +8,20 @@ from blocks import lifecycle
 from blocks.again import again_button
 from blocks.failure import ACTION_RETRY as ACTION_RETRY
 from blocks.failure import failure_section, retry_buttons
+from blocks.lineage import lineage_line
 from blocks.run_words import (
     STATE_NAMES,
     checkpoint_words,
     current_stage,
     interruptions_line,
     money_line,
+    paused,
     problem_words,
     spent,
     stage_line,
     state_name,
     step_line,
+    took,
     verdict,
     verdict_line,
 )
@@ -53,7 +56,7 @@ ACTION_REPORT = "run_report"
 def job_card(view: CardView) -> MessageParts:
     """The text of the notification, and the card."""
     draw = _CARDS.get(view.job.state, _running)
-    blocks = draw(view)
+    blocks = [*draw(view), *lineage_line(view.job, view.family)]
     blocks.append(actions(*_buttons(view)))
     return notification(view), blocks
 
@@ -84,7 +87,7 @@ def _waiting(view: CardView) -> list[Block]:
     if view.queued is not None:
         why = _place(view.queued)
     if job.state is JobState.QUEUED_WAITING_FOR_GPU:
-        why = wait_words(view.wait, view.past_waits)
+        why = wait_words(view.wait, view.past_waits, view.wait_record)
     elif job.state is JobState.PENDING_CONFIGURATION:
         why = "Not started: its settings are not complete."
     price = f"{money_range(estimate.cents_low, estimate.cents_high)}{practice(job.configuration.tier)}"
@@ -194,7 +197,7 @@ def _completed(view: CardView) -> list[Block]:
 def _outcome(view: CardView) -> str:
     estimate = view.job.estimate
     expected = money_range(estimate.cents_low, estimate.cents_high)
-    return f"Took {duration(view.elapsed_seconds)}   cost {spent(view)}, estimated {expected}"
+    return f"Took {took(view)}   cost {spent(view)}, estimated {expected}"
 
 
 def _final_losses(view: CardView) -> str:
@@ -216,14 +219,14 @@ def _failed(view: CardView) -> list[Block]:
         head,
         context(f"{_where_it_stopped(view)}\n{stage_line(view)}"),
         *explained,
-        context(_what_is_kept(view)),
+        *([context(_what_is_kept(view))] if view.can_retry else []),
     ]
 
 
 def _where_it_stopped(view: CardView) -> str:
     plan = view.job.progress.plan
     at = f"at step {_stopped_at(view):,}" + (f" of {plan.total_steps:,}" if plan else "")
-    return f"Stopped {at}, {duration(view.elapsed_seconds)} in, {spent(view)} spent"
+    return f"Stopped {at}, {duration(view.elapsed_seconds)} in{paused(view)}, {spent(view)} spent"
 
 
 def _what_is_kept(view: CardView) -> str:
@@ -245,9 +248,7 @@ def _stopped_at(view: CardView) -> int:
 
 
 def _cancelled(view: CardView) -> list[Block]:
-    second = (
-        f"Stopped after {duration(view.elapsed_seconds)}, {spent(view)} spent. The rest of its budget is free again."
-    )
+    second = f"Stopped after {took(view)}, {spent(view)} spent. The rest of its budget is free again."
     blocks = [_head(view, second), context(stage_line(view))]
     stop = view.job.stop
     if stop is not None:

@@ -60,7 +60,7 @@ def retry_buttons(diagnosis: Diagnosis | None, job: Job, *, can_retry: bool) -> 
         found.append(button(label, ACTION_RETRY_FIX, value=f"{job.id}:{best.key}", style="primary"))
     if diagnosis is None or diagnosis.again:
         style = "" if best is not None else "primary"
-        found.append(button("Try again", ACTION_RETRY, value=str(job.id), style=style))
+        found.append(button("Try again…", ACTION_RETRY, value=str(job.id), style=style))
     return found
 
 
@@ -88,7 +88,8 @@ def success_words(fix: Fix) -> str:
 
 
 def _values(change: Change) -> str:
-    return f"{_value(change.before)} → {_value(change.after)}"
+    before, after = map(_value, change.called or (change.before, change.after))
+    return f"{before} → {after}"
 
 
 def _value(value: object) -> str:

@@ -11,8 +11,9 @@ from blocks.again import again_button
 from blocks.card import ACTION_DOWNLOAD, job_card
 from blocks.failure import retry_buttons
 from blocks.job_rows import job_row
+from blocks.lineage import LINEAGE_BLOCK, lineage_section
 from blocks.review import settings_line
-from blocks.run_words import STATE_NAMES, cause_words, spent
+from blocks.run_words import STATE_NAMES, cause_words, paused, spent
 from blocks.spend_words import breakdown, projected, track_record
 from blocks.text import (
     Block,
@@ -83,13 +84,14 @@ def job_details(view: JobDetailsView) -> View:
     job = view.card.job
     _, card = job_card(view.card)
     blocks = [
-        *(block for block in card if block["type"] != "actions"),
+        *(block for block in card if block["type"] != "actions" and block.get("block_id") != LINEAGE_BLOCK),
         *_deeds(view),
         *_artifacts(view),
         divider(),
         section(_figures(view)),
         *_curve(view.points),
         *_interruptions(job.progress.interruptions),
+        *lineage_section(job, view.card.family),
         divider(),
         section(f"*Settings*\n{settings_line(job.configuration)}"),
         section(_money_and_time(view)),
@@ -189,11 +191,12 @@ def _money_and_time(view: JobDetailsView) -> str:
     so_far = "" if job.state in TERMINAL else " so far"
     seconds = job.progress.stage(Stage.TRAINING).seconds(job.ended_at or card.now)
     training = f", {duration(seconds)} of it training" if seconds else ""
+    rest = paused(card)
     lines = [
         "*Cost and time*",
         f"{spent(card)}{so_far} at {price}; estimated {money_range(estimate.cents_low, estimate.cents_high)}",
         *(line for line in (breakdown(card), projected(card), track_record(card)) if line),
-        f"{duration(card.elapsed_seconds)}{so_far}{training}; estimated {rough(estimate.seconds.expected)}",
+        f"{duration(card.elapsed_seconds)}{so_far}{training}{rest}; estimated {rough(estimate.seconds.expected)}",
         f"Asked by {mention(job.created_by)}, {when(job.created_at)}",
     ]
     if job.ended_at is not None:

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from blocks.estimate_panel import left_words
 from blocks.over_budget import ask_for_limit
-from blocks.run_words import checkpoint_words, spent, state_name, step_line
+from blocks.run_words import checkpoint_words, spent, state_name, step_line, took
 from blocks.text import Block, View, bold, button, context, input_block, modal, option, plain, safe, section, text_input
-from blocks.units import duration, money, percent, practice, rough
+from blocks.units import money, percent, practice, rough, when
 from functions.model.job import CANCEL_REASONS, Job
 from functions.model.states import IN_QUEUE, RUNNING, TERMINAL, JobState
-from functions.model.views import CardView, ResumeView
+from functions.model.views import CardView, ResumeView, TierOffer
 
 ACTION_CANCEL = "job_cancel"
 ACTION_PAUSE = "job_pause"
 ACTION_RESUME = "job_resume"
 ACTION_PROMOTE = "job_promote"
+ACTION_SWITCH = "job_switch"
 
 CANCEL_CALLBACK = "job_cancel_form"
 RESUME_CALLBACK = "job_resume_form"
+SWITCH_CALLBACK = "job_switch_form"
 STOPPED_CALLBACK = "job_stopped"
 CANCEL_TITLE = "Cancel this run?"
 RESUME_TITLE = "Resume this run"
+SWITCH_TITLE = "Switch machine"
 
 REASON_BLOCK, REASON_ACTION = "cancel_reason", "reason"
 NOTES_BLOCK, NOTES_ACTION = "cancel_notes", "notes"
@@ -42,6 +46,8 @@ def buttons(view: CardView) -> list[Block]:
         shown.append(button("Resume…", ACTION_RESUME, value=str(job.id), style="primary"))
     if job.state in IN_QUEUE and view.queued is not None and view.queued.position > 1:
         shown.append(_promote(view))
+    if view.can_switch:
+        shown.append(button("Switch machine…", ACTION_SWITCH, value=str(job.id)))
     if job.state is not JobState.PENDING_CONFIGURATION:
         shown.append(button("Cancel…", ACTION_CANCEL, value=str(job.id)))
     return shown
@@ -69,7 +75,7 @@ def cancel_view(view: CardView) -> View:
     """What would be lost, and why."""
     job = view.job
     at = f"{percent(view.fraction)} done" + (f", {step_line(job.progress)}" if job.progress.plan else "")
-    facts = f"{at}\n{duration(view.elapsed_seconds)} elapsed, {spent(view)} spent"
+    facts = f"{at}\nAfter {took(view)}, {spent(view)} spent"
     reasons = [option(reason, reason) for reason in CANCEL_REASONS]
     sure = {
         "type": "checkboxes",
@@ -115,20 +121,33 @@ def stopping(job: Job) -> View:
 def resume_view(view: ResumeView) -> View:
     """From where it goes on, what that costs, and on which machine."""
     job = view.job
-    rest = f"The rest takes about {rough(view.rest_seconds)}"
-    lines = [
-        f"{bold(job.name)}  ·  {state_name(job.state)}",
-        f"It goes on from {checkpoint_words(job)}, {percent(view.fraction)} done. {rest}.",
-    ]
-    options = [
-        option(
-            f"{safe(tier.name, 40)}: up to {money(cents)}{practice(tier.key)}",
-            tier.key,
-            description=safe(tier.explanation, 150) if tier.key != job.configuration.tier else "As before",
-            mark_up=True,
-        )
-        for tier, cents in view.offers
-    ]
+    told = f"It goes on from {checkpoint_words(job)}, {percent(view.fraction)} done."
+    return _machines(view, told, view.offers, RESUME_TITLE, RESUME_CALLBACK, submit="Resume")
+
+
+def switch_view(view: ResumeView) -> View:
+    """What it waits for, and where it could run instead, with what that takes and costs."""
+    job = view.job
+    others = tuple(offer for offer in view.offers if offer.tier.key != job.configuration.tier)
+    since = f" since {when(view.wait.since, '{time}')}" if view.wait else ""
+    told = (
+        f"It waits for its machine{since}. On another one it takes its turn in the queue again at once, "
+        f"and goes on from {checkpoint_words(job)}."
+        if job.progress.checkpoint_step
+        else f"It waits for its machine{since}. On another one it takes its turn in the queue again at once."
+    )
+    return _machines(view, told, others, SWITCH_TITLE, SWITCH_CALLBACK, submit="Switch")
+
+
+def _machines(
+    view: ResumeView, told: str, offers: Sequence[TierOffer], title: str, callback_id: str, *, submit: str
+) -> View:
+    """One of several machines to choose, each with the time and the money that the rest takes there."""
+    job = view.job
+    head = section(f"{bold(job.name)}  ·  {state_name(job.state)}\n{told}")
+    if not offers:
+        return modal(title, [head, section("There is no other machine that this run fits.")], callback_id=callback_id)
+    options = [_machine(offer, job) for offer in offers]
     chosen = next((entry for entry in options if entry["value"] == job.configuration.tier), options[0])
     element: Block = {
         "type": "radio_buttons",
@@ -137,16 +156,31 @@ def resume_view(view: ResumeView) -> View:
         "initial_option": chosen,
     }
     blocks = [
-        section("\n".join(lines)),
-        input_block(TIER_BLOCK, "Machine", element),
+        head,
+        input_block(TIER_BLOCK, "Machine, with what is left to do there", element),
         context(f"{left_words(view.budget)}. The amount is reserved; what is not used is freed at the end."),
     ]
-    cents = dict((tier.key, cents) for tier, cents in view.offers).get(chosen["value"], 0)
+    cents = next((offer.rest.cents_high for offer in view.offers if offer.tier.key == chosen["value"]), 0)
     if cents > view.budget.remaining_cents:
         short = money(cents - view.budget.remaining_cents)
         blocks += [section(f"⚠ Over budget: up to {money(cents)} needed, {short} short."), ask_for_limit(cents)]
     metadata = json.dumps({"job": str(job.id), "channel": job.channel_id})
-    return modal(RESUME_TITLE, blocks, callback_id=RESUME_CALLBACK, submit="Resume", metadata=metadata)
+    return modal(title, blocks, callback_id=callback_id, submit=submit, metadata=metadata)
+
+
+def _machine(offer: TierOffer, job: Job) -> Block:
+    tier, rest = offer.tier, offer.rest
+    price = f"up to {money(rest.cents_high)}{practice(tier.key)}"
+    # Slack takes 75 characters of each.
+    explained = "As before" if tier.key == job.configuration.tier else f"{money(tier.cents_per_hour or 0)} an hour"
+    text = f"{safe(tier.name, 24)}: about {rough(rest.seconds.expected)}, {price}"
+    return option(text, tier.key, description=explained, mark_up=True)
+
+
+def switched(job: Job) -> View:
+    """What the form for another machine turns into."""
+    text = f"{bold(job.name)} is in the queue for the other machine. Its card shows when it starts."
+    return modal("Machine switched", [section(text)], callback_id=STOPPED_CALLBACK, ends=True)
 
 
 def resumed(job: Job) -> View:

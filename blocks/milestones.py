@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 
 from blocks.failure import best_fix
 from blocks.payments import invoice_voided, invoiced
-from blocks.run_words import cause_words, checkpoint_words, problem_words, spent, state_name, verdict
+from blocks.run_words import cause_words, checkpoint_words, paused, problem_words, spent, state_name, took, verdict
 from blocks.spend_words import spend_alert
 from blocks.text import MessageParts, clip, image, mention, safe, section
-from blocks.units import count, decimal, duration, percent, trend
+from blocks.units import count, decimal, duration, percent, rough, trend
 from blocks.waiting import past_words
 from functions.model.job import MAX_RECOVERIES
 from functions.model.outbox import Notice
@@ -80,7 +80,7 @@ def _interrupted(view: CardView, data: Data) -> str:
     cause = data.get("cause")
     why = f" ({cause_words(str(cause))})" if cause else ""
     more = "No automatic recovery is left." if over else "It goes on by itself."
-    return f"The machine was lost{why}. {kept} {more}"
+    return f"Interrupted at {percent(view.fraction)}: the machine was lost{why}. {kept} {more}"
 
 
 def _recovered(view: CardView, data: Data) -> str:
@@ -88,14 +88,18 @@ def _recovered(view: CardView, data: Data) -> str:
     past = view.job.progress.interruptions
     last = past[-1] if past else None
     took = f" after {duration((last.resumed_at - last.at).total_seconds())}" if last and last.resumed_at else ""
+    left = f" About {rough(view.remaining_seconds)} to go." if view.remaining_seconds is not None else ""
+    family = view.family
+    if last is None and step and view.job.lineage and family and family.parent:
+        return f"It goes on from step {step:,} of {safe(family.parent.name, 100)}.{left}"
     if not step:
-        return f"Running again{took}, from the start: no checkpoint had been saved."
-    return f"Running again{took}, from step {step:,}. Nothing before it is trained twice."
+        return f"Running again{took}, from the start: no checkpoint had been saved.{left}"
+    return f"Running again{took}, from step {step:,}. Nothing before it is trained twice.{left}"
 
 
 def _completed(view: CardView, _: Data) -> str:
     measured = view.job.progress.perplexity
-    cost = f"one in {duration(view.elapsed_seconds)} for {spent(view)}."
+    cost = f"one in {duration(view.elapsed_seconds)} for {spent(view)}{paused(view)}."
     if measured is None:
         return f"D{cost}"
     said = verdict(measured)
@@ -110,7 +114,7 @@ def _failed(view: CardView, _: Data) -> str:
     what = problem_words(view)
     best = best_fix(view.diagnosis)
     helps = f"What may help: {safe(best.label, 100)}. The card says more." if best else "The card says what helps."
-    return f"Failed after {duration(view.elapsed_seconds)}: {what}\n{helps}"
+    return f"Failed after {took(view)}: {what}\n{helps}"
 
 
 def _cancelled(view: CardView, data: Data) -> str:
@@ -119,7 +123,7 @@ def _cancelled(view: CardView, data: Data) -> str:
     why = f": {safe(str(reason), 60)}" if reason else ""
     if not view.job.attempt:
         return f"Cancelled{who}{why}.\nIt had not started; nothing was spent."
-    return f"Cancelled{who}{why}.\nFinal cost {spent(view)} for {duration(view.elapsed_seconds)}. Its machine is gone."
+    return f"Cancelled{who}{why}.\nFinal cost {spent(view)} for {took(view)}. Its machine is gone."
 
 
 def _paused(view: CardView, data: Data) -> str:
@@ -137,8 +141,10 @@ def _resumed(_: CardView, data: Data) -> str:
 def _waiting_for_gpu(view: CardView, data: Data) -> str:
     reason = data.get("reason")
     why = f" ({safe(str(reason), 150)})" if reason else ""
-    past = past_words(view.past_waits) if view.wait else ""
-    return f"No GPU is free{why}. It is tried again every 5 minutes for an hour; waiting costs nothing. {past}".strip()
+    past = past_words(view.past_waits, view.wait_record) if view.wait else ""
+    switch = " Its card has *Switch machine…* for another one." if view.can_switch else ""
+    tried = "It is tried again every 5 minutes for an hour; waiting costs nothing."
+    return f"No GPU is free{why}. {tried}{switch} {past}".strip()
 
 
 def _gpu_found(_: CardView, data: Data) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from blocks.spend_words import projected_range
 from blocks.text import safe
-from blocks.units import count, decimal, duration, money, money_range, practice
+from blocks.units import count, decimal, duration, money, money_range, practice, rough
 from functions.model.events import PerplexityMeasured, Stage
 from functions.model.job import Job
 from functions.model.progress import Progress, StageProgress
@@ -99,7 +99,7 @@ def verdict_line(measured: PerplexityMeasured) -> str:
 
 
 def stage_line(view: CardView) -> str:
-    """`✓ Preprocessing 2 min   ● Training 1 h 23 m   ○ Finalization`."""
+    """`✓ Preprocessing 2 min   ● Training 1 h 23 m of ~12 h   ○ Finalization ~5 min`."""
     return "   ".join(_stage(item, view) for item in view.job.progress.stages)
 
 
@@ -114,10 +114,15 @@ def _stage(item: StageProgress, view: CardView) -> str:
     if item.status == "active" and view.job.state in _HALTED:
         # It waits behind an interruption, or never ended: its clock would count the waiting.
         return f"{_HALTED[view.job.state]} {name}"
+    expected = view.expected_seconds.get(item.stage, 0.0)
+    about = f"~{rough(expected)}" if expected >= 1 else ""
     if item.status == "pending" or (item.status == "active" and item != current_stage(view.job.progress)):
-        return f"○ {name}"
+        return f"○ {name} {about}".rstrip()
     took = item.seconds(view.job.ended_at or view.now)
-    return f"{sign} {name} {duration(took)}" if took is not None else f"{sign} {name}"
+    if took is None:
+        return f"{sign} {name}"
+    of = f" of {about}" if item.status == "active" and about else ""
+    return f"{sign} {name} {duration(took)}{of}"
 
 
 def step_line(progress: Progress) -> str:
@@ -160,6 +165,16 @@ def spent(view: CardView) -> str:
 def spent_words(cents: int, tier: str) -> str:
     """An amount, marked where the tier bills nobody."""
     return f"{money(cents)}{practice(tier)}"
+
+
+def took(view: CardView) -> str:
+    """`10 min`, `10 min, paused 5 h`."""
+    return f"{duration(view.elapsed_seconds)}{paused(view)}"
+
+
+def paused(view: CardView) -> str:
+    """`, paused 5 h`, which no other time holds; empty where it never was."""
+    return f", paused {duration(view.paused_seconds)}" if view.paused_seconds >= 1 else ""
 
 
 def problem_words(view: CardView) -> str:

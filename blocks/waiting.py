@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from blocks.text import safe
 from blocks.units import count, duration_range, when
-from functions.model.diagnosis import GpuWait
+from functions.model.diagnosis import GpuWait, WaitRecord
 
 
-def wait_words(wait: GpuWait | None, past_waits: Sequence[float]) -> str:
+def wait_words(wait: GpuWait | None, past_waits: Sequence[float], record: WaitRecord | None = None) -> str:
     """What a job that waits for a GPU says below its name."""
     if wait is None:
         return "No GPU is free right now. It starts by itself as soon as one is."
@@ -17,15 +17,28 @@ def wait_words(wait: GpuWait | None, past_waits: Sequence[float]) -> str:
         f"No GPU is free right now ({safe(wait.reason, 150)}).",
         f"Waiting since {when(wait.since, '{time}')}, tried {count(wait.tries, 'time')}, "
         f"next try {when(wait.next_try_at, '{time}')}; it gives up {when(wait.gives_up_at, '{time}')}.",
-        f"{past_words(past_waits)} Waiting costs nothing.",
+        f"{past_words(past_waits, record)} Waiting costs nothing.",
     ]
     return "\n".join(lines)
 
 
-def past_words(past_waits: Sequence[float]) -> str:
-    """`The last 5 waits took 4–11 min.`"""
+def past_words(past_waits: Sequence[float], record: WaitRecord | None = None) -> str:
+    """`The last 5 waits took 4–11 min. In 90 days 2 of 12 waits ended without a GPU; about this time of day 1 of 4.`"""
+    said = [part for part in (_lengths(past_waits), _in_vain(record)) if part]
+    return " ".join(said) or "Nobody has waited for this machine before, so there is no telling how long it takes."
+
+
+def _lengths(past_waits: Sequence[float]) -> str:
     if not past_waits:
-        return "Nobody has waited for this machine before, so there is no telling how long it takes."
+        return ""
     if len(past_waits) == 1:
         return f"The last wait took {duration_range(past_waits[0], past_waits[0])}."
     return f"The last {len(past_waits)} waits took {duration_range(min(past_waits), max(past_waits))}."
+
+
+def _in_vain(record: WaitRecord | None) -> str:
+    """How often no GPU came, in all and around this hour; empty where one always did."""
+    if record is None or not record.in_vain:
+        return ""
+    hour = f"; about this time of day {record.around_in_vain:,} of {record.around:,}" if record.around else ""
+    return f"In 90 days {record.in_vain:,} of {count(record.waits, 'wait')} ended without a GPU{hour}."

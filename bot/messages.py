@@ -59,11 +59,6 @@ def _place(channel_id: str) -> str:
     return channel(channel_id) or "our direct messages"
 
 
-def taken_up_again(name: str) -> str:
-    """A failed job was started again."""
-    return f"{safe(name, 150)} goes on from its last checkpoint. The card shows its progress."
-
-
 def pausing(name: str) -> str:
     """A pause was asked for."""
     return f"{safe(name, 150)} saves where it is and frees its machine, within a minute. Its card says when it rests."

@@ -18,49 +18,55 @@ from functions.file_options import chosen_file, get_file, require_eligible
 from functions.find_job import get_job
 from functions.fixes import apply_fix, changes_between
 from functions.history import team_history
+from functions.lineage import differences, inherited_notes
 from functions.model.again import SCHEDULES, AgainChoice, AgainView
 from functions.model.diagnosis import Fix
-from functions.model.estimate import Estimate
 from functions.model.events import Stage
 from functions.model.job import Configuration, Job, JobChoice, Lineage, NewJob
+from functions.model.outbox import Notice
 from functions.model.people import Permission, Person
 from functions.model.states import TERMINAL, JobState
-from functions.model.training_file import TrainingFile
 from functions.model.views import QueueLimits
 from functions.names import NAME_MAX
+from functions.pace import elapsed_seconds
 from functions.ports import Clock, Database, Files, Transaction
-from functions.queue import require_place_in_queue
-from functions.start import enqueue, retry_job
+from functions.queue import place_of_next, require_place_in_queue
+from functions.rest import require_no_approval, require_tier_of_same, rest_of
+from functions.start import enqueue
 from functions.start_warnings import over_budget_warning
 
-# Of a run that goes on from a checkpoint, this much is spent anew on preparing, measuring and packing.
-_FIXED_SHARE = 0.15
 _SUFFIX = re.compile(r" \(Retry #\d+\)$")
 # What a checkpoint holds is of these; another value of one of them needs another training.
 _MUST_STAY = ("base_model", "rank", "alpha", "dropout", "max_length", "seed", "quantization", "held_out_fraction")
 
 
-def again_view(tx: Transaction, *, team_id: str, choice: AgainChoice, now: datetime) -> AgainView:
-    """What trying again would make, with what it costs.
+def again_view(tx: Transaction, *, team_id: str, choice: AgainChoice, now: datetime, limits: QueueLimits) -> AgainView:
+    """What trying again would make, with what it costs and when it would start.
 
     Raises:
         NotFound: no such job in the team.
-        Conflict: it has not ended, or the suggestion is of other settings.
+        Conflict: it has not ended, another run is on its file, or the suggestion is of other settings.
         InvalidInput: a setting that cannot be used.
     """
     parent = get_job(tx, team_id=team_id, job_id=choice.job_id)
     if parent.state not in TERMINAL:
         raise Conflict(f"{parent.name} has not ended: it is {parent.state.value}.")
     file = get_file(tx, team_id=team_id, file_id=parent.training_file_id)
+    other = tx.jobs.active_on_file(file.id)
+    if other is not None:
+        raise Conflict(f"{other} is running on the same training file.", fix="Try again when it has ended.")
     fix = _fix(tx, parent, choice.fix_key)
     configuration = changed(parent.configuration, choice, fix)
     source = checkpoint_source(tx, parent)
     total = planned_steps(file.stats, configuration.hyperparameters, configuration.held_out_fraction)
     no_resume = why_no_resume(parent, source, configuration, total)
     how = "restart" if no_resume else choice.how or "resume"
-    step = source.progress.checkpoint_step if source and how == "resume" else None
+    step = _kept_step(source, total) if source and not no_resume else None
     number = tx.jobs.tries_again(parent.id) + 1
-    estimate = _estimate(tx, parent, file, configuration, step, total, now)
+    history = team_history(tx, team_id=team_id, now=now)
+    whole = quote_for(history, file=file, configuration=configuration, now=now)
+    estimate = rest_of(whole, step=step if how == "resume" else None, total_steps=total)
+    place = place_of_next(tx, like=parent, seconds=estimate.seconds.expected, limits=limits, now=now)
     budget = budget_status(tx, team_id=team_id, now=now)
     tier = catalog.tier(configuration.tier)
     return AgainView(
@@ -70,11 +76,11 @@ def again_view(tx: Transaction, *, team_id: str, choice: AgainChoice, now: datet
         configuration=configuration,
         changes=changes_between(parent.configuration, configuration),
         fix=fix,
-        resume_step=source.progress.checkpoint_step if source and not no_resume else None,
+        resume_step=step,
         no_resume=no_resume,
         total_steps=total,
         estimate=estimate,
-        tiers=tuple(item for item in catalog.tiers_of(tier.provider) if item.offered),
+        tiers=catalog.tiers_for(tier.provider, configuration.base_model),
         batch_sizes=batch_sizes(parent.configuration),
         retry_number=number,
         record=tx.jobs.retry_record(team_id),
@@ -83,8 +89,10 @@ def again_view(tx: Transaction, *, team_id: str, choice: AgainChoice, now: datet
             *over_budget_warning(estimate, budget),
             *failure_warnings(tx, team_id=team_id, configuration=configuration),
         ),
-        elapsed_seconds=((parent.ended_at or now) - (parent.started_at or parent.created_at)).total_seconds(),
+        elapsed_seconds=elapsed_seconds(parent, now),
         spent_cents=parent.actual_cost_cents,
+        position=place.position,
+        starts_at=place.starts_at,
     )
 
 
@@ -98,11 +106,12 @@ def start_again(
     request_key: str,
     limits: QueueLimits,
 ) -> Job:
-    """Make the linked job, or take the failed one up where nothing was changed. The same request again is one job.
+    """Make the linked job, which takes its turn in the queue. The same request again is one job.
 
     Raises:
         NotAllowed: the person may not start jobs.
-        NotFound, Conflict, NotEligible, QueueFull, OverBudget, InvalidInput: as they say; nothing was started.
+        NotFound, Conflict, NotEligible, QueueFull, OverBudget, ApprovalNeeded, InvalidInput: as they say; nothing was
+            started.
     """
     require(person, Permission.START_JOBS)
     with db.transaction() as tx:
@@ -111,10 +120,8 @@ def start_again(
         if made is not None:
             return made
         now = clock()
-        view = again_view(tx, team_id=person.team_id, choice=choice, now=now)
-        if not view.unchanged_resume:
-            return _enqueue(tx, files, person, view, request_key, limits, now)
-    return retry_job(db, clock=clock, person=person, job_id=choice.job_id)
+        view = again_view(tx, team_id=person.team_id, choice=choice, now=now, limits=limits)
+        return _enqueue(tx, files, person, view, request_key, limits, now)
 
 
 def _enqueue(
@@ -130,26 +137,30 @@ def _enqueue(
     option = chosen_file(tx, files, team_id=parent.team_id, file_id=parent.training_file_id)
     require_eligible(option)
     require_place_in_queue(tx, team_id=parent.team_id, limits=limits)
+    require_no_approval(view.estimate, catalog.tier(configuration.tier))
+    lineage = Lineage(
+        parent_id=parent.id,
+        kind="resume" if view.resumes else "retry",
+        retry_number=view.retry_number,
+        resume_step=view.resume_step if view.resumes else None,
+    )
+    notes = inherited_notes(parent.notes, lineage, parent.name, differences(view.changes))
     new = NewJob(
         id=uuid4(),
         team_id=parent.team_id,
         training_file_id=parent.training_file_id,
         request_key=request_key,
-        choice=_choice_of(parent, configuration, view.name),
+        choice=_choice_of(parent, configuration, view.name, notes),
         configuration=configuration,
         estimate=view.estimate,
         rate_cents_per_hour=catalog.tier(configuration.tier).cents_per_hour or 0,
         created_by=person.user_id,
         channel_id=parent.channel_id,
         created_at=now,
-        lineage=Lineage(
-            parent_id=parent.id,
-            kind="resume" if view.resumes else "retry",
-            retry_number=view.retry_number,
-            resume_step=view.resume_step if view.resumes else None,
-        ),
+        lineage=lineage,
     )
     job = enqueue(tx, new, file=option.file, now=now)
+    tx.outbox.put(job=parent, notice=Notice.CARD, key="", at=now, data={})  # it says that it was tried again
     if view.resumes:
         tx.jobs.copy_points(parent.id, job.id, up_to=view.resume_step or 0)
     if view.fix is not None:
@@ -157,7 +168,7 @@ def _enqueue(
     return job
 
 
-def _choice_of(parent: Job, configuration: Configuration, name: str) -> JobChoice:
+def _choice_of(parent: Job, configuration: Configuration, name: str, notes: str) -> JobChoice:
     return JobChoice(
         training_file_id=parent.training_file_id,
         preset=configuration.preset,
@@ -165,7 +176,7 @@ def _choice_of(parent: Job, configuration: Configuration, name: str) -> JobChoic
         base_model=configuration.base_model,
         name=name,
         description=parent.description,
-        notes=parent.notes,
+        notes=notes,
         tags=parent.tags,
         client=parent.client,
         project=parent.project,
@@ -206,10 +217,14 @@ def changed(configuration: Configuration, choice: AgainChoice, fix: Fix | None) 
         if choice.batch_size < 1 or step % choice.batch_size:
             raise InvalidInput(f"A batch must divide the {step} sequences of a step.", field="batch_size")
         update |= {"batch_size": choice.batch_size, "gradient_accumulation_steps": step // choice.batch_size}
-    tier = catalog.tier(choice.tier or configuration.tier)
-    if not tier.offered:
-        raise InvalidInput(f"{tier.name} is not offered. {tier.explanation}", field="tier")
+    tier = require_tier_of_same(configuration, choice.tier or configuration.tier)
     return configuration.model_copy(update={"tier": tier.key, "hyperparameters": settings.model_copy(update=update)})
+
+
+def _kept_step(source: Job, total_steps: int) -> int:
+    """The step that a try goes on from: the checkpoint's, or the last one where only packing was left."""
+    trained = source.progress.stage(Stage.TRAINING).status == "complete"
+    return total_steps if trained else source.progress.checkpoint_step or 0
 
 
 def batch_sizes(configuration: Configuration) -> tuple[int, ...]:
@@ -243,23 +258,6 @@ def why_no_resume(parent: Job, source: Job | None, configuration: Configuration,
 def _step_size(configuration: Configuration) -> int:
     settings = configuration.hyperparameters
     return settings.batch_size * settings.gradient_accumulation_steps
-
-
-def _estimate(
-    tx: Transaction,
-    parent: Job,
-    file: TrainingFile,
-    configuration: Configuration,
-    step: int | None,
-    total_steps: int,
-    now: datetime,
-) -> Estimate:
-    history = team_history(tx, team_id=parent.team_id, now=now)
-    whole = quote_for(history, file=file, configuration=configuration, now=now)
-    if not step:
-        return whole
-    rest = max(0.0, 1 - step / max(1, total_steps))
-    return whole.part(_FIXED_SHARE + (1 - _FIXED_SHARE) * rest)
 
 
 def next_name(name: str, number: int) -> str:

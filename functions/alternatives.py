@@ -42,7 +42,7 @@ def alternatives(price: Price, *, choice: JobChoice, provider: str) -> tuple[Alt
 def _alternative(priced: Priced, item: JobChoice, choice: JobChoice) -> Alternative:
     return Alternative(
         preset=catalog.preset(item.preset).name,
-        tier=catalog.tier(item.tier).name,
+        tier=catalog.tier(item.tier).name.partition(",")[0],
         other_tier=item.tier != choice.tier,
         chosen=item == choice,
         estimate=priced.estimate,

@@ -74,6 +74,11 @@ def tiers_of(provider: str) -> tuple[Tier, ...]:
     return tuple(sorted((t for t in tiers() if t.provider == provider), key=lambda t: not t.offered))
 
 
+def tiers_for(provider: str, model: str) -> tuple[Tier, ...]:
+    """The offered tiers of a provider on which a base model's speed is known."""
+    return tuple(item for item in tiers_of(provider) if item.offered and _prior(item.gpu, model) is not None)
+
+
 def models_of(provider: str) -> tuple[BaseModelCard, ...]:
     """The base models that a provider can train."""
     return tuple(model for model in base_models() if provider in model.providers)
@@ -85,10 +90,33 @@ def throughput_prior(*, gpu: str, model: str) -> Throughput:
     Raises:
         InvalidInput: nobody has measured or published one.
     """
-    for item in _load("throughput.json")["priors"]:
-        if item["gpu"] == gpu and item["model"] == model:
-            return Throughput.model_validate(item)
-    raise InvalidInput(f"No speed is known for {model} on {gpu}.", fix="Add a prior to throughput.json.")
+    found = _prior(gpu, model)
+    if found is None:
+        raise InvalidInput(f"No speed is known for {model} on {gpu}.", fix="Add a prior to throughput.json.")
+    return found
+
+
+@cache
+def _prior(gpu: str, model: str) -> Throughput | None:
+    """As the data file has it, or scaled from its reference GPU by what both compute a second."""
+    given = {(item["gpu"], item["model"]): item for item in _load("throughput.json")["priors"]}
+    if (gpu, model) in given:
+        return Throughput.model_validate(given[gpu, model])
+    scaled = _load("throughput.json")["scaled"]
+    rates, reference = scaled["dense_bf16_tflops"], scaled["reference_gpu"]
+    if gpu not in rates or (reference, model) not in given:
+        return None
+    known = Throughput.model_validate(given[reference, model])
+    factor = rates[gpu] / rates[reference]
+    return known.model_copy(
+        update={
+            "gpu": gpu,
+            "train_tokens_per_second": known.train_tokens_per_second * factor,
+            "forward_tokens_per_second": known.forward_tokens_per_second * factor,
+            "source": f"{factor:.2g} times the {reference}'s prior, by published bf16 rates; not measured",
+            "as_of": scaled["as_of"],
+        }
+    )
 
 
 def storage_cents_per_gib_month() -> float:

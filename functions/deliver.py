@@ -11,6 +11,7 @@ from uuid import UUID
 from functions.access import require
 from functions.errors import Conflict, InvalidInput, NotFound
 from functions.find_job import get_job
+from functions.lineage import origin_of
 from functions.model.job import Artifact
 from functions.model.people import Permission, Person
 from functions.model.states import JobState
@@ -110,10 +111,11 @@ def report_link(
     with db.transaction() as tx:
         job = get_job(tx, team_id=person.team_id, job_id=job_id)
         points = tx.jobs.points(job_id, REPORT_POINTS)
+        origin = origin_of(tx, job)
     if job.state is not JobState.COMPLETED:
         raise Conflict("There is a report once the run has completed.", fix="Its card tells how far it is.")
     # Drawn outside a transaction: it takes a second or two.
-    report, slug = pictures.run_report(job, points), file_stem(job.name)
+    report, slug = pictures.run_report(job, points, origin=origin), file_stem(job.name)
     path, name = f"{job_id}/report/{slug}.pdf", f"{slug}-report.pdf"
     files.put(MODEL_ARTIFACTS, path, report)
     now = clock()

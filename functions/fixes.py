@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from functions import catalog
 from functions.errors import BrightRunError, Conflict
-from functions.model.catalog import BaseModelCard
+from functions.model.catalog import BaseModelCard, Preset, Tier
 from functions.model.diagnosis import LABEL_MAX, Change, Fix, Setting
 from functions.model.estimate import MemoryNeed
 from functions.model.events import Stage
@@ -42,7 +42,23 @@ def settings_of(configuration: Configuration) -> dict[str, Setting]:
 def changes_between(before: Configuration, after: Configuration) -> tuple[Change, ...]:
     """What differs, to be shown as a diff."""
     old, new = settings_of(before), settings_of(after)
-    return tuple(Change(name=name, before=old[name], after=new[name]) for name in old if old[name] != new[name])
+    return tuple(
+        Change(name=name, before=old[name], after=new[name], called=_called(name, old[name], new[name]))
+        for name in old
+        if old[name] != new[name]
+    )
+
+
+def _called(name: str, *keys: Setting) -> tuple[str, ...]:
+    """What people call the values of a setting that are keys of the catalogue."""
+    known: dict[str, Sequence[Tier | BaseModelCard | Preset]] = {
+        "tier": catalog.tiers(), "base_model": catalog.base_models(), "preset": catalog.presets(),
+    }  # fmt: skip
+    names = {item.key: item.name for item in known.get(name, ())}
+    called = tuple(names.get(str(key), str(key)) for key in keys) if names else ()
+    # `H200` instead of `H200, preemptible`, where that tells them apart.
+    short = tuple(item.partition(",")[0] for item in called)
+    return short if len(set(short)) == len(called) else called
 
 
 def apply_fix(configuration: Configuration, fix: Fix) -> Configuration:

@@ -211,6 +211,9 @@ def move(tx: Transaction, *, job: Job, state: JobState, now: datetime, until: da
     tx.outbox.put(job=job, notice=Notice.CARD, key="", at=now, data={})
     if notice is not None:
         tx.outbox.put(job=job, notice=notice, key=_key(job), at=now, data=data)
+    parent = tx.jobs.get(job.lineage.parent_id) if job.lineage and state in TERMINAL else None
+    if parent is not None:  # its card says how the new try ended
+        tx.outbox.put(job=parent, notice=Notice.CARD, key="", at=now, data={})
     return job
 
 

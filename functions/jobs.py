@@ -5,17 +5,20 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from functions import catalog
 from functions.accrued import job_cents_now, running_since
-from functions.alerting import current_alerts
+from functions.alerting import current_alerts, expected_seconds
 from functions.budget import budget_status
 from functions.failure_history import diagnosis_of
 from functions.find_job import get_job
+from functions.lineage import family_of
 from functions.model.job import Job
+from functions.model.lineage import Family
 from functions.model.people import Person
 from functions.model.spend import Advice, TrackRecord
-from functions.model.states import ACTIVE, IN_QUEUE, JobState
+from functions.model.states import ACTIVE, IN_QUEUE, TERMINAL, JobState
 from functions.model.views import CardView, HomeView, JobDetailsView, JobLine, JobListView, QueueLimits
-from functions.pace import fraction_done, remaining_seconds
+from functions.pace import elapsed_seconds, fraction_done, remaining_seconds, rested_seconds
 from functions.ports import Transaction
 from functions.queue import queue
 from functions.spend import advise, project, record_mark, spend_of
@@ -24,13 +27,13 @@ _POINTS_SHOWN = 12
 _LOG_LINES = 8
 _LISTED = 10
 _WAITS_SHOWN = 5
+_WAITS_SPAN = timedelta(days=90)
 _RECORD_SPAN = timedelta(days=180)
 
 
 def card_view(tx: Transaction, *, job: Job, now: datetime, limits: QueueLimits) -> CardView:
     """The card of a job as it stands."""
     spend = spend_of(job, now=now, running_since=running_since(tx, job))
-    elapsed = ((job.ended_at or now) - job.started_at).total_seconds() if job.started_at else 0.0
     remaining = remaining_seconds(job, now)
     fraction = fraction_done(job)
     record = projection = None
@@ -40,27 +43,41 @@ def card_view(tx: Transaction, *, job: Job, now: datetime, limits: QueueLimits) 
     artifacts = tx.jobs.artifacts(job.id)
     waiting = queue(tx, limits=limits, now=now) if job.state in IN_QUEUE else ()
     wait = tx.failures.wait(job.id) if job.state is JobState.QUEUED_WAITING_FOR_GPU else None
+    family = family_of(tx, job)
+    waiting_for_gpu = job.state is JobState.QUEUED_WAITING_FOR_GPU
+    provider, model = catalog.tier(job.configuration.tier).provider, job.configuration.base_model
     return CardView(
         job=job,
         now=now,
-        elapsed_seconds=max(0.0, elapsed),
+        elapsed_seconds=elapsed_seconds(job, now),
+        paused_seconds=rested_seconds(job, now),
         remaining_seconds=remaining,
         done_at=now + timedelta(seconds=remaining) if remaining is not None else None,
         fraction=fraction,
         spent_cents=spend.total_cents,
         projected_cents=projection.expected_cents if projection else None,
         artifact=artifacts[-1] if artifacts else None,
-        can_retry=job.state is JobState.FAILED,
+        can_retry=job.state is JobState.FAILED and not _tried_again(family),
+        can_switch=waiting_for_gpu and len(catalog.tiers_for(provider, model)) > 1,
         queued=next((entry for entry in waiting if entry.job.id == job.id), None),
         diagnosis=diagnosis_of(tx, job=job),
         wait=wait,
         alerts=current_alerts(tx, job=job, now=now),
+        wait_record=tx.failures.wait_record(wait.tier, since=now - _WAITS_SPAN, hour=now.hour) if wait else None,
         past_waits=tuple(tx.failures.past_waits(wait.tier, _WAITS_SHOWN)) if wait else (),
         spend=spend,
         projection=projection,
         track_record=record,
         advice=advise(job, projection, fraction=fraction) if projection else Advice.NOTHING,
+        family=family,
+        expected_seconds=expected_seconds(job) if job.state not in TERMINAL else {},
     )
+
+
+def _tried_again(family: Family | None) -> bool:
+    """Whether a try of the job is under way, or has done what it failed at."""
+    ended_in_vain = (JobState.FAILED, JobState.CANCELLED)
+    return family is not None and any(item.state not in ended_in_vain for item in family.tries)
 
 
 def projection_record(tx: Transaction, *, job: Job, fraction: float, now: datetime) -> TrackRecord | None:

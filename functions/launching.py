@@ -201,6 +201,7 @@ class Launcher:
             work_dir=self._compute.work_dir(source.id),
             hyperparameters=source.configuration.hyperparameters,
             engine=source.configuration.engine,
+            step=job.lineage.resume_step,
         )
 
 

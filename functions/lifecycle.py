@@ -9,9 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from functions import catalog
 from functions.access import require
-from functions.budget import budget_status, reserve
+from functions.budget import budget_status, reserve, settle
 from functions.errors import Conflict, InvalidInput
 from functions.find_job import get_job
 from functions.ingest import move
@@ -23,9 +22,8 @@ from functions.model.views import ResumeView
 from functions.pace import fraction_done
 from functions.ports import Clock, Database, Transaction
 from functions.queue import move_to_front
+from functions.rest import offer_of, offers, on_tier
 
-# What another try at the last stages costs at least, however little of the training is left.
-_LEAST_REST = 0.1
 NOTES_MAX = 500
 
 
@@ -55,7 +53,7 @@ def cancel_job(db: Database, *, clock: Clock, person: Person, job_id: UUID, reas
         # A running job's machine is ended by the reconciler; so is one that is being replaced.
         if job.state in RUNNING:
             return job
-        if job.state is JobState.PAUSED:
+        if job.paused_at is not None:
             tx.jobs.end_pause(job.id, now)
         return move(tx, job=job, state=JobState.CANCELLED, now=now)
 
@@ -100,8 +98,9 @@ def resume_paused(db: Database, *, clock: Clock, person: Person, job_id: UUID, t
         NotAllowed: the person may not start jobs.
         NotFound: no such job in the team.
         Conflict: it is not paused.
-        InvalidInput: the tier is unknown or not offered.
-        OverBudget: the rest does not fit in the month's budget.
+        InvalidInput: the tier is unknown, not offered, another provider's, or too small.
+        ApprovalNeeded: the rest is dear there and is not interrupted.
+        OverBudget: the rest does not fit in the budget.
     """
     require(person, Permission.START_JOBS)
     with db.transaction() as tx:
@@ -110,22 +109,17 @@ def resume_paused(db: Database, *, clock: Clock, person: Person, job_id: UUID, t
         if job.state is not JobState.PAUSED:
             raise Conflict(f"{job.name} is not paused: it is {job.state.value}.")
         now = clock()
-        chosen = catalog.tier(tier or job.configuration.tier)
-        if not chosen.offered or chosen.cents_per_hour is None:
-            raise InvalidInput(f"{chosen.name} is not offered. {chosen.explanation}", field="tier")
-        cents = rest_cents(job, chosen.cents_per_hour)
+        chosen = offer_of(tx, job=job, key=tier or job.configuration.tier, now=now)
+        cents = chosen.rest.cents_high
         reserve(tx, team_id=job.team_id, job_id=job.id, cents=cents, now=now)
-        if chosen.key != job.configuration.tier:
-            configuration = job.configuration.model_copy(update={"tier": chosen.key})
-            tx.jobs.change_tier(job.id, configuration, chosen.cents_per_hour)
-        tx.jobs.end_pause(job.id, now)
+        job = on_tier(tx, job, chosen)
         tx.audit.append(
             team_id=job.team_id,
             at=now,
             actor=person.user_id,
             action="job.resumed",
             target=str(job.id),
-            detail={"tier": chosen.key, "reserved_cents": cents},
+            detail={"tier": chosen.tier.key, "reserved_cents": cents},
         )
         data: dict[str, float | int | str | None] = {"by": person.user_id, "step": job.progress.checkpoint_step or 0}
         tx.outbox.put(job=job, notice=Notice.RESUMED, key=str(job.attempt), at=now, data=data)
@@ -142,26 +136,69 @@ def resume_view(tx: Transaction, *, team_id: str, job_id: UUID, now: datetime) -
     job = get_job(tx, team_id=team_id, job_id=job_id)
     if job.state is not JobState.PAUSED:
         raise Conflict(f"{job.name} is not paused: it is {job.state.value}.")
-    own = catalog.tier(job.configuration.tier)
-    tiers = [tier for tier in catalog.tiers_of(own.provider) if tier.offered and tier.cents_per_hour is not None]
+    return _resume_view(tx, job, now)
+
+
+def _resume_view(tx: Transaction, job: Job, now: datetime) -> ResumeView:
     return ResumeView(
         job=job,
         fraction=fraction_done(job),
-        rest_seconds=job.estimate.seconds.expected * rest_share(job),
-        offers=tuple((tier, rest_cents(job, tier.cents_per_hour or 0)) for tier in tiers),
-        budget=budget_status(tx, team_id=team_id, now=now),
+        offers=offers(tx, job=job, now=now),
+        budget=budget_status(tx, team_id=job.team_id, now=now),
+        wait=tx.failures.wait(job.id),
     )
 
 
-def rest_share(job: Job) -> float:
-    """How much of the whole job is still to do, at least the last stages."""
-    return max(_LEAST_REST, 1 - fraction_done(job))
+def switch_machine(db: Database, *, clock: Clock, person: Person, job_id: UUID, tier: str) -> Job:
+    """Put a job that waits for a GPU back into the queue for another one; its money is reserved anew.
+
+    Raises:
+        NotAllowed: the person may not start jobs.
+        NotFound: no such job in the team, or its training file is gone.
+        Conflict: it does not wait for a GPU any more.
+        InvalidInput: it is the machine that it waits for, or one that it cannot go to.
+        ApprovalNeeded: the rest is dear there and is not interrupted.
+        OverBudget: the rest does not fit in the budget.
+    """
+    require(person, Permission.START_JOBS)
+    with db.transaction() as tx:
+        tx.ledger.lock_limit(person.team_id)
+        job = get_job(tx, team_id=person.team_id, job_id=job_id, lock=True)
+        _require_waiting(job)
+        if tier == job.configuration.tier:
+            raise InvalidInput("It waits for this very machine. Choose another one.", field="tier")
+        now = clock()
+        chosen = offer_of(tx, job=job, key=tier, now=now)
+        settle(tx, job=job, now=now)
+        reserve(tx, team_id=job.team_id, job_id=job.id, cents=chosen.rest.cents_high, now=now)
+        before, job = job.configuration.tier, on_tier(tx, job, chosen)
+        tx.failures.end_wait(job.id, served=False, at=now)
+        tx.audit.append(
+            team_id=job.team_id,
+            at=now,
+            actor=person.user_id,
+            action="job.machine_switched",
+            target=str(job.id),
+            detail={"before": before, "tier": tier, "reserved_cents": chosen.rest.cents_high},
+        )
+        return move(tx, job=job, state=JobState.QUEUED, now=now)
 
 
-def rest_cents(job: Job, rate_cents_per_hour: int) -> int:
-    """What the rest of a job may cost at most, at a rate, by its estimate and how far it has come."""
-    at_rate = rate_cents_per_hour / job.rate_cents_per_hour if job.rate_cents_per_hour else 1.0
-    return round(job.estimate.cents_high * rest_share(job) * at_rate)
+def switch_view(tx: Transaction, *, team_id: str, job_id: UUID, now: datetime) -> ResumeView:
+    """What it takes and costs to wait for another machine no longer.
+
+    Raises:
+        NotFound: no such job in the team, or its training file is gone.
+        Conflict: it does not wait for a GPU any more.
+    """
+    job = get_job(tx, team_id=team_id, job_id=job_id)
+    _require_waiting(job)
+    return _resume_view(tx, job, now)
+
+
+def _require_waiting(job: Job) -> None:
+    if job.state is not JobState.QUEUED_WAITING_FOR_GPU:
+        raise Conflict(f"{job.name} does not wait for a GPU any more: it is {job.state.value.replace('_', ' ')}.")
 
 
 def promote_job(db: Database, *, clock: Clock, person: Person, job_id: UUID) -> Job:

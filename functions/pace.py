@@ -17,6 +17,19 @@ _SHARE = {
 }
 
 
+def rested_seconds(job: Job, now: datetime) -> float:
+    """How long the job has rested: from each pause until it had a machine again."""
+    resting = ((job.ended_at or now) - job.paused_at).total_seconds() if job.paused_at else 0.0
+    return job.paused_seconds + max(0.0, resting)
+
+
+def elapsed_seconds(job: Job, now: datetime) -> float:
+    """How long the job has taken since its first word, without its rests; 0 before it."""
+    if job.started_at is None:
+        return 0.0
+    return max(0.0, ((job.ended_at or now) - job.started_at).total_seconds() - rested_seconds(job, now))
+
+
 def fraction_done(job: Job) -> float:
     """Share of the work that is done, 0 to 1, by the stages' shares and the steps within training."""
     if job.state is JobState.COMPLETED:
@@ -41,8 +54,19 @@ def remaining_seconds(job: Job, now: datetime) -> float | None:
     plan, training = job.progress.plan, job.progress.stage(Stage.TRAINING)
     seconds, step = training.attempt_seconds(now), job.progress.step
     tail = estimate * _SHARE[Stage.FINALIZATION]
-    if plan and seconds and step and training.status != "pending":
+    if plan and seconds and step > job.progress.resumed_step and training.status != "pending":
         pace = seconds / max(1, step - job.progress.resumed_step)
         return max(0.0, (plan.total_steps - step) * pace) + tail
-    elapsed = (now - job.started_at).total_seconds() if job.started_at else 0.0
-    return max(tail, estimate - elapsed)
+    if step:
+        return max(tail, estimate * _share_left(job))
+    return max(tail, estimate - elapsed_seconds(job, now))
+
+
+def _share_left(job: Job) -> float:
+    """How much of this job's own work is left: one that went on from another's checkpoint began further on."""
+    begun = 0.0
+    plan, lineage = job.progress.plan, job.lineage
+    if plan is not None and lineage is not None and lineage.resume_step:
+        prepared = _SHARE[Stage.PREPROCESSING] + _SHARE[Stage.MODEL_LOADING]
+        begun = prepared + _SHARE[Stage.TRAINING] * min(1.0, lineage.resume_step / max(1, plan.total_steps))
+    return (1 - fraction_done(job)) / max(1 - begun, _SHARE[Stage.FINALIZATION])

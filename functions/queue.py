@@ -39,6 +39,14 @@ def plan_starts(placed: list[Job], waiting: list[Job], *, running: int, now: dat
     return tuple(entries)
 
 
+def place_of_next(tx: Transaction, *, like: Job, seconds: float, limits: QueueLimits, now: datetime) -> QueueEntry:
+    """Where a job that joined now would stand; `like` stands in for it, `seconds` is what it is expected to take."""
+    span = like.estimate.seconds.model_copy(update={"expected": seconds})
+    joining = like.model_copy(update={"estimate": like.estimate.model_copy(update={"seconds": span})})
+    waiting = [*tx.jobs.in_states(IN_QUEUE), joining]
+    return plan_starts(tx.jobs.in_states(PLACED), waiting, running=limits.running, now=now)[-1]
+
+
 def require_place_in_queue(tx: Transaction, *, team_id: str, limits: QueueLimits) -> None:
     """Let a new job pass if there is room for it in the queue.
 

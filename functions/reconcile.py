@@ -200,8 +200,7 @@ class Reconciler:
     def _stopped_for_time(self, job: Job, attempt: Attempt) -> bool:
         """Stop the attempt, which saves a checkpoint first, if the job has passed its time limit."""
         now = self._clock()
-        with self._db.transaction() as tx:
-            why = over_limit(tx, job=job, attempt=attempt, configured=self._time_limit, now=now)
+        why = over_limit(job=job, attempt=attempt, configured=self._time_limit, now=now)
         if why is None:
             return False
         begin_stop(self._db, job_id=job.id, attempt=attempt.attempt, why=why, now=now)

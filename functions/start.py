@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from functions import catalog
 from functions.access import require
@@ -15,8 +15,7 @@ from functions.configure import (
     quote,
     startable,
 )
-from functions.errors import ApprovalNeeded, BrightRunError, Conflict, InvalidInput, NotFound
-from functions.find_job import get_job
+from functions.errors import ApprovalNeeded, BrightRunError, InvalidInput, NotFound
 from functions.memory import memory_need
 from functions.model.approval import ApprovalKind
 from functions.model.estimate import Estimate
@@ -24,7 +23,6 @@ from functions.model.job import Job, JobChoice, NewJob
 from functions.model.money import dollars
 from functions.model.outbox import Notice
 from functions.model.people import Permission, Person
-from functions.model.states import JobState
 from functions.model.training_file import TrainingFile
 from functions.model.views import QueueLimits
 from functions.override import record_override, require_override
@@ -227,38 +225,3 @@ def _require_memory(new: NewJob, longest: int) -> None:
             field="preset",
             fix="Choose a smaller preset or a smaller base model.",
         )
-
-
-def retry_job(db: Database, *, clock: Clock, person: Person, job_id: UUID) -> Job:
-    """Take a failed job up again from its last checkpoint, with its estimate reserved anew.
-
-    Raises:
-        NotAllowed: the person may not start jobs.
-        NotFound: no such job in the team.
-        Conflict: it did not fail, or another job is on its file.
-        OverBudget: the reservation does not fit any more.
-    """
-    require(person, Permission.START_JOBS)
-    with db.transaction() as tx:
-        tx.ledger.lock_limit(person.team_id)
-        job = get_job(tx, team_id=person.team_id, job_id=job_id, lock=True)
-        if job.state is not JobState.FAILED:
-            raise Conflict(f"{job.name} is {job.state.value} now; only a failed job is taken up again.")
-        other = tx.jobs.active_on_file(job.training_file_id)
-        if other is not None:
-            raise Conflict(f"{other} is running on the same training file.", fix="Try again when it has ended.")
-        now = clock()
-        cents = job.estimate.cents_high
-        reserve(tx, team_id=job.team_id, job_id=job.id, cents=cents, now=now)
-        tx.jobs.update(job.id, state=JobState.RECOVERING, recoveries=0, reopen=True)
-        job = job.model_copy(update={"state": JobState.RECOVERING, "recoveries": 0, "ended_at": None})
-        tx.audit.append(
-            team_id=job.team_id,
-            at=now,
-            actor=person.user_id,
-            action="job.retried",
-            target=str(job.id),
-            detail={"reserved": dollars(cents)},
-        )
-        tx.outbox.put(job=job, notice=Notice.CARD, key="", at=now, data={})
-        return job

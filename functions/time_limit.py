@@ -11,7 +11,7 @@ from functions.model.job import Attempt, Job
 from functions.model.money import dollars
 from functions.model.outbox import Notice
 from functions.model.states import RUNNING
-from functions.ports import Database, Transaction
+from functions.ports import Database
 from functions.words import span
 
 # Three times the upper estimate is no estimate any more. The floor spares short runs a slow start.
@@ -19,21 +19,17 @@ _TIMES_UPPER_ESTIMATE = 3
 _LEAST = timedelta(hours=3)
 
 
-def time_limit(tx: Transaction, *, job: Job, configured: timedelta | None) -> float:
-    """Seconds of machine time that the job may take. Taking up a run that was stopped grants the same once more."""
+def time_limit(*, job: Job, configured: timedelta | None) -> float:
+    """Seconds of machine time that the job may take."""
     own = max(_LEAST.total_seconds(), _TIMES_UPPER_ESTIMATE * job.estimate.seconds.high)
-    granted = configured.total_seconds() if configured else own
-    return granted * (1 + tx.failures.times_failed(job.id, FailureCode.TIMEOUT))
+    return configured.total_seconds() if configured else own
 
 
-def over_limit(
-    tx: Transaction, *, job: Job, attempt: Attempt, configured: timedelta | None, now: datetime
-) -> Failed | None:
+def over_limit(*, job: Job, attempt: Attempt, configured: timedelta | None, now: datetime) -> Failed | None:
     """Why the running attempt has to stop where it has passed its time or its cap, else None."""
     running_since = attempt.billed_from if attempt.ended_at is None else None
     seconds = job.billed_now(now, running_since)
-    granted = 1 + tx.failures.times_failed(job.id, FailureCode.TIMEOUT)
-    cap = job.cap_cents * granted if job.cap_cents is not None else None
+    cap = job.cap_cents
     if cap is not None and job.cost_of(seconds) >= cap:
         return Failed(
             code=FailureCode.TIMEOUT,
@@ -44,7 +40,7 @@ def over_limit(
             limit_seconds=seconds,
             cap_cents=cap,
         )
-    limit = time_limit(tx, job=job, configured=configured)
+    limit = time_limit(job=job, configured=configured)
     if seconds <= limit:
         return None
     return Failed(

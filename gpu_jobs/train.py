@@ -26,6 +26,7 @@ from gpu_jobs.engine import (
     levers_of,
     require_usable,
 )
+from gpu_jobs.going_on import adopt_result
 from gpu_jobs.job_run import JobRun
 from gpu_jobs.loss import SummedCrossEntropy
 from gpu_jobs.model_loading import add_adapter, load_base_model, load_job_tokenizer
@@ -61,7 +62,7 @@ def train_job(run: JobRun) -> None:
         Interrupted: a signal came; what was finished is saved.
         JobFailed, OSError, ...: see `failures.describe`.
     """
-    result = kept_result(run.work_dir, run.fingerprint)
+    result = kept_result(run.work_dir, run.fingerprint) or adopt_result(run)
     if result is None:
         device = device_for(run.spec)
         tokenizer = load_job_tokenizer(run.spec)

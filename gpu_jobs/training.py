@@ -20,6 +20,7 @@ from gpu_jobs.checkpoints import Checkpoint, Checkpoints, Progress
 from gpu_jobs.devices import Device, Gauges
 from gpu_jobs.engine import activation_context
 from gpu_jobs.failures import JobFailed, diverged
+from gpu_jobs.going_on import untold
 from gpu_jobs.interruption import Interrupted
 from gpu_jobs.loss import SummedCrossEntropy
 from gpu_jobs.optimizers import make_optimizer, make_scheduler
@@ -245,6 +246,8 @@ class Trainer:
             group["initial_lr"], group["weight_decay"] = self._settings.learning_rate, self._settings.weight_decay
         self._scheduler.last_epoch = self.progress.step - 1
         self._scheduler.step()
+        for body in untold(self._spec.resume_from, up_to=self.progress.step) if self._spec.resume_from else ():
+            self._emit(body)
         self._emit(Resumed(step=self.progress.step))
 
 

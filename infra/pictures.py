@@ -25,7 +25,7 @@ class FigurePictures:
 
         return perplexity_bars(job)
 
-    def run_report(self, job: Job, points: Sequence[MetricPoint]) -> bytes:
+    def run_report(self, job: Job, points: Sequence[MetricPoint], *, origin: str = "") -> bytes:
         """The run's report as PDF.
 
         Raises:
@@ -36,7 +36,7 @@ class FigurePictures:
         except OSError as error:  # WeasyPrint loads Pango when it is imported
             raise _no_pango() from error
 
-        return run_report(job, points)
+        return run_report(job, points, origin=origin)
 
     def quote(self, quote: QuoteView) -> bytes:
         """An estimate as a PDF of one page.

@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     modal_mount_root: str = "/vol"
     modal_timeout_seconds: int = Field(default=86_400, ge=60, le=86_400)
 
-    max_running_jobs: int = Field(default=1, ge=1)
+    max_running_jobs: int | None = Field(default=None, ge=1)
     max_waiting_jobs: int = Field(default=3, ge=1)
     reconcile_seconds: float = Field(default=1.0, gt=0)
     max_run_hours: float | None = Field(default=None, gt=0)
@@ -84,6 +84,11 @@ class Settings(BaseSettings):
     def uses_local_workspace(self) -> bool:
         """Whether people click in the local workspace, because no Slack is configured."""
         return self.slack_bot_token is None
+
+    @property
+    def running_limit(self) -> int:
+        """How many jobs train at once: three where machines are rented (FR2.3.2), one where it is this one."""
+        return self.max_running_jobs or (3 if self.compute == "modal" else 1)
 
     @property
     def service_url(self) -> str:

@@ -63,7 +63,7 @@ class Parts:
             clock=utc_now,
             secret=self.settings.secret_value(),
             service_url=self.settings.service_url,
-            max_running=self.settings.max_running_jobs,
+            max_running=self.settings.running_limit,
             time_limit=timedelta(hours=hours) if (hours := self.settings.max_run_hours) else None,
         )
 
@@ -80,7 +80,7 @@ class Parts:
             default_role=self.settings.default_role,
             fetch=slack_fetch(bot_token(self.settings)),
             max_file_bytes=MAX_BYTES,
-            limits=QueueLimits(running=self.settings.max_running_jobs, waiting=self.settings.max_waiting_jobs),
+            limits=QueueLimits(running=self.settings.running_limit, waiting=self.settings.max_waiting_jobs),
             payments=self.payments,
         )
 

@@ -89,14 +89,15 @@ def base_model_card(job: Job) -> BaseModelCard | None:
         return None
 
 
-def trained(job: Job) -> Rows:
-    """Data, base model and preset."""
+def trained(job: Job, origin: str = "") -> Rows:
+    """Data, base model and preset; and which run it tried again, if it did."""
     plan, card = job.progress.plan, base_model_card(job)
     rows = [("Training file", visible(job.training_file_name, 80) or "–")]
     if plan is not None:
         rows += _data(plan)
     model = f"{card.name} ({card.hub_id})" if card else visible(job.configuration.base_model, 100) or "–"
-    return [*rows, ("Base model", model), ("Preset", _preset(job))]
+    again = [("Origin", visible(origin, 300))] if origin else []
+    return [*rows, ("Base model", model), ("Preset", _preset(job)), *again]
 
 
 def _data(plan: Planned) -> Rows:
@@ -164,7 +165,9 @@ def time_and_cost(job: Job) -> Rows:
     estimate, plan = job.estimate, job.progress.plan
     start, end = job.started_at, job.ended_at
     rows = [("When", _span(start, end) if start and end else moment(start or job.created_at))]
-    took = duration((end - start).total_seconds()) if start and end else "unknown"
+    paused = max(0.0, job.paused_seconds)
+    rested = f", paused {duration(paused)}" if paused >= 1 else ""
+    took = f"{duration((end - start).total_seconds() - paused)}{rested}" if start and end else "unknown"
     expected = f"{duration(estimate.seconds.low)} to {duration(estimate.seconds.high)}"
     rows.append(("Took", f"{took}; {expected} had been expected"))
     stages = [(name, job.progress.stage(stage).seconds(end)) for stage, name in _STAGES.items()] if end else []

@@ -14,19 +14,20 @@ from reports.figures import loss_curve, perplexity_bars
 from reports.pdf import only_enclosed, template
 
 
-def run_report(job: Job, points: Sequence[MetricPoint]) -> bytes:
+def run_report(job: Job, points: Sequence[MetricPoint], *, origin: str = "") -> bytes:
     """The report as PDF. The same job and points make the same bytes on the same machine.
 
     Args:
         job: a run that has ended; what is not known of it is left out or said to be unknown.
         points: its losses, for the curve (see `reports.figures.loss_curve`).
+        origin: which run it tried again, with what changed; empty for a first try.
     """
-    document = HTML(string=report_html(job, points), url_fetcher=only_enclosed())
+    document = HTML(string=report_html(job, points, origin=origin), url_fetcher=only_enclosed())
     pdf: bytes = document.write_pdf(pdf_identifier=job.id.bytes, pdf_tags=True)
     return pdf
 
 
-def report_html(job: Job, points: Sequence[MetricPoint]) -> str:
+def report_html(job: Job, points: Sequence[MetricPoint], *, origin: str = "") -> str:
     """The report as one HTML page with its pictures enclosed; everything that a person typed is escaped."""
     card = facts.base_model_card(job)
     return template("run_report.html").render(
@@ -36,7 +37,7 @@ def report_html(job: Job, points: Sequence[MetricPoint]) -> str:
         # The name is the page's title already: the figures say what they show instead.
         bars=_enclosed(perplexity_bars(_named(job, "Before and after"))) if job.progress.perplexity else "",
         curve=_enclosed(loss_curve(_named(job, "How it learned"), points)) if points else "",
-        trained=facts.trained(job),
+        trained=facts.trained(job, origin),
         settings=facts.settings(job),
         time_and_cost=facts.time_and_cost(job),
         interrupted=facts.interrupted(job),

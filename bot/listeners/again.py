@@ -11,7 +11,7 @@ from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
 from blocks import again as screens
-from blocks.failure import ACTION_RETRY_FIX
+from blocks.failure import ACTION_RETRY, ACTION_RETRY_FIX
 from bot.commands import JOBS
 from bot.context import BotContext
 from bot.errors import sentence
@@ -23,7 +23,7 @@ from bot.view_order import ViewOrder
 from functions.access import require
 from functions.again import again_view, start_again
 from functions.errors import InvalidInput, OverBudget
-from functions.model.again import AgainChoice
+from functions.model.again import AgainChoice, AgainView
 from functions.model.people import Permission
 
 View = dict[str, Any]
@@ -40,6 +40,7 @@ def register(app: App, context: BotContext) -> None:
     again = Again(context)
     app.action(screens.ACTION_AGAIN)(again.open)
     app.action(ACTION_RETRY_FIX)(again.open)
+    app.action(ACTION_RETRY)(again.confirm)
     for action in screens.CHANGES:
         app.action(action)(again.changed)
     app.view(screens.AGAIN_CALLBACK)(again.start)
@@ -63,12 +64,24 @@ class Again:
 
         answer_in_modal(self._context, body, client, title=screens.TITLE, command=JOBS, content=content)
 
+    def confirm(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
+        """ "Try again…": the same once more, after a look at what it would be and cost."""
+        ack()
+        choice = AgainChoice(job_id=UUID(body["actions"][0]["value"]))
+
+        def content(_: str) -> View:
+            return screens.retry_confirmation(self._view(origin(body), choice), key=uuid.uuid4().hex)
+
+        answer_in_modal(self._context, body, client, title=screens.TITLE, command=JOBS, content=content)
+
     def _form(self, asked: Origin, choice: AgainChoice, key: str) -> View:
+        return screens.again_form(self._view(asked, choice), key=key)
+
+    def _view(self, asked: Origin, choice: AgainChoice) -> AgainView:
         require(asked.person(self._context), Permission.START_JOBS)
+        now, limits = self._context.clock(), self._context.limits
         with self._context.db.transaction() as tx:
-            now = self._context.clock()
-            view = again_view(tx, team_id=asked.team_id, choice=choice, now=now)
-        return screens.again_form(view, key=key)
+            return again_view(tx, team_id=asked.team_id, choice=choice, now=now, limits=limits)
 
     def changed(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
         """Any change: what differs and what it costs, anew."""
@@ -106,9 +119,12 @@ class Again:
             answer_over_budget(ack, view, error, job_id=kept["job"], channel_id=kept.get("channel", ""))
             return
         except Exception as error:  # noqa: BLE001 - shown at the field, by its reference where nobody foresaw it
-            ack(response_action="errors", errors={_block_of(error, values): sentence(error)})
+            if values:
+                ack(response_action="errors", errors={_block_of(error, values): sentence(error)})
+            else:  # the confirmation has no field to show it at
+                ack(response_action="update", view=screens.not_started(sentence(error)))
             return
-        ack(response_action="update", view=screens.again_started(job, unchanged=str(job.id) == kept["job"]))
+        ack(response_action="update", view=screens.again_started(job))
 
 
 def _block_of(error: Exception, values: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""/jobs, the details of a job, and taking a failed one up again."""
+"""/jobs, and the details of a job."""
 
 from __future__ import annotations
 
@@ -8,21 +8,17 @@ from uuid import UUID
 from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
-from blocks.card import ACTION_DETAILS, ACTION_RETRY
+from blocks.card import ACTION_DETAILS
 from blocks.home import ACTION_ALL_JOBS
 from blocks.jobs import job_details as details_view
 from blocks.jobs import job_list as list_view
-from blocks.text import MessageParts
-from bot import messages
 from bot.commands import JOBS
 from bot.context import BotContext
 from bot.modals import answer_in_modal
-from bot.presses import answer_privately
 from bot.request import origin
 from functions.access import require
 from functions.jobs import job_details, job_list
-from functions.model.people import Permission, Person
-from functions.start import retry_job
+from functions.model.people import Permission
 
 
 def register(app: App, context: BotContext) -> None:
@@ -31,7 +27,6 @@ def register(app: App, context: BotContext) -> None:
     app.command(JOBS)(jobs.list)
     app.action(ACTION_ALL_JOBS)(jobs.list)
     app.action(ACTION_DETAILS)(jobs.details)
-    app.action(ACTION_RETRY)(jobs.retry)
 
 
 class Jobs:
@@ -66,14 +61,3 @@ class Jobs:
                 return details_view(job_details(tx, team_id=asked.team_id, job_id=job_id, now=now, limits=limits))
 
         answer_in_modal(self._context, body, client, title="Run details", command=JOBS, content=content)
-
-    def retry(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
-        """The button of a failed job's card."""
-        ack()
-
-        def take_up(person: Person) -> MessageParts:
-            job_id = UUID(body["actions"][0]["value"])
-            job = retry_job(self._context.db, clock=self._context.clock, person=person, job_id=job_id)
-            return messages.taken_up_again(job.name), []
-
-        answer_privately(self._context, body, client, take_up)

@@ -28,6 +28,7 @@ from functions.errors import Conflict, InvalidInput, OverBudget
 from functions.find_job import get_job
 from functions.jobs import card_view
 from functions.model.approval import ApprovalKind
+from functions.model.job import Job
 from functions.model.people import Permission, Person
 from functions.model.states import TERMINAL
 from functions.ports import Transaction
@@ -40,10 +41,12 @@ def register(app: App, context: BotContext) -> None:
     listeners = Lifecycle(context)
     app.action(screens.ACTION_CANCEL)(listeners.ask_cancel)
     app.action(screens.ACTION_RESUME)(listeners.ask_resume)
+    app.action(screens.ACTION_SWITCH)(listeners.ask_switch)
     app.action(screens.ACTION_PAUSE)(listeners.pause)
     app.action(screens.ACTION_PROMOTE)(listeners.promote)
     app.view(screens.CANCEL_CALLBACK)(listeners.cancel)
     app.view(screens.RESUME_CALLBACK)(listeners.resume)
+    app.view(screens.SWITCH_CALLBACK)(listeners.switch)
 
 
 class Lifecycle:
@@ -74,6 +77,16 @@ class Lifecycle:
             return screens.resume_view(lifecycle.resume_view(tx, team_id=person.team_id, job_id=job_id, now=now))
 
         self._ask(ack, body, client, screens.RESUME_TITLE, content)
+
+    def ask_switch(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
+        """ "Switch machine…", while no GPU is free: where it could run instead."""
+
+        def content(tx: Transaction, person: Person, job_id: UUID) -> View:
+            require(person, Permission.START_JOBS)
+            now = self._context.clock()
+            return screens.switch_view(lifecycle.switch_view(tx, team_id=person.team_id, job_id=job_id, now=now))
+
+        self._ask(ack, body, client, screens.SWITCH_TITLE, content)
 
     def _ask(
         self,
@@ -117,9 +130,16 @@ class Lifecycle:
 
     def resume(self, ack: Ack, body: dict[str, Any]) -> None:
         """The resume form, confirmed."""
+        self._move(ack, body, lifecycle.resume_paused, screens.resumed)
+
+    def switch(self, ack: Ack, body: dict[str, Any]) -> None:
+        """The form for another machine, confirmed."""
+        self._move(ack, body, lifecycle.switch_machine, screens.switched)
+
+    def _move(self, ack: Ack, body: dict[str, Any], act: Callable[..., Job], done: Callable[[Job], View]) -> None:
         chosen = body["view"]["state"]["values"][screens.TIER_BLOCK][screens.TIER_ACTION].get("selected_option") or {}
         try:
-            job = lifecycle.resume_paused(
+            job = act(
                 self._context.db,
                 clock=self._context.clock,
                 person=origin(body).person(self._context),
@@ -133,7 +153,7 @@ class Lifecycle:
         except Exception as error:  # noqa: BLE001 - shown at the field, by its reference where nobody foresaw it
             ack(response_action="errors", errors={screens.TIER_BLOCK: sentence(error)})
             return
-        ack(response_action="update", view=screens.resumed(job))
+        ack(response_action="update", view=done(job))
 
     def pause(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
         """ "Pause", confirmed in Slack's own dialog."""

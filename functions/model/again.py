@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -39,7 +40,7 @@ class AgainView(_Record):
     """A job that ended, and the one that would be made of it.
 
     `resume_step` is the checkpoint that can be gone on from, None where `no_resume` says why not.
-    `estimate` is of what is still to do. `unchanged_resume`: the very same job goes on, no new one is made.
+    `estimate` is of what is still to do; `position` and `starts_at` are its place in the queue if it joined now.
     """
 
     parent: Job
@@ -60,13 +61,10 @@ class AgainView(_Record):
     warnings: tuple[str, ...]
     elapsed_seconds: float
     spent_cents: int
+    position: int
+    starts_at: datetime
 
     @property
     def resumes(self) -> bool:
         """Whether it goes on from a checkpoint."""
         return self.choice.how == "resume"
-
-    @property
-    def unchanged_resume(self) -> bool:
-        """Whether the failed job itself is taken up again."""
-        return self.resumes and not self.changes

@@ -50,8 +50,9 @@ class BaseModelCard(_Record):
 class Tier(_Record):
     """A way to buy compute. A tier that is not offered is shown with the reason, never priced.
 
-    `fallbacks` are the GPUs that serve where `gpu` has no room, in this order: none of them dearer than this
-    tier and none with less memory, so that a quote holds on each.
+    `fallbacks` are the GPUs that serve where `gpu` has no room, in this order: none of them dearer or slower than
+    this tier and none with less memory, so that a quote holds on each. An A100 is no fallback of an H100: it takes
+    three times as long and twice the money; people may switch to it.
     """
 
     key: str

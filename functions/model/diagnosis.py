@@ -42,11 +42,15 @@ class FailureCode(StrEnum):
 
 
 class Change(_Record):
-    """One setting that a fix changes. `name` is a field of Configuration, its hyperparameters or its engine."""
+    """One setting that a fix changes. `name` is a field of Configuration, its hyperparameters or its engine.
+
+    `called` is what people call both values where those are keys; else empty.
+    """
 
     name: str
     before: Setting
     after: Setting
+    called: tuple[str, ...] = ()
 
 
 class Fix(_Record):
@@ -116,6 +120,18 @@ class FailureHistory(_Record):
     """What past jobs say about the fixes of one failure: records by fix key."""
 
     suggestions: dict[str, SuggestionRecord] = {}
+
+
+class WaitRecord(_Record):
+    """How waits for a machine ended: those in which none came (`in_vain`), in all and around one hour of the day.
+
+    Waits that somebody cut short are left out.
+    """
+
+    waits: int = 0
+    in_vain: int = 0
+    around: int = 0
+    around_in_vain: int = 0
 
 
 class GpuWait(_Record):

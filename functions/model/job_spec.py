@@ -72,7 +72,8 @@ class TrainingData(BaseModel):
 class ResumeFrom(BaseModel):
     """An earlier job from whose newest checkpoint this one goes on. Data, base model and adapter are the same.
 
-    `work_dir`, `hyperparameters` and `engine` are those of the earlier job: they name its checkpoints.
+    `work_dir`, `hyperparameters` and `engine` are those of the earlier job: they name its checkpoints. `step` is the
+    last one whose losses the service has; what the earlier job wrote down after it is told by this one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -80,6 +81,7 @@ class ResumeFrom(BaseModel):
     work_dir: str
     hyperparameters: Hyperparameters
     engine: EngineOptions
+    step: int | None = None
 
 
 class JobSpec(BaseModel):

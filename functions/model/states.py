@@ -65,8 +65,8 @@ LEGAL: dict[JobState, frozenset[JobState]] = {
     _S.FINALIZING: frozenset({_S.EVALUATING, _S.COMPLETED}) | _STOPS,
     _S.EVALUATING: frozenset({_S.FINALIZING, _S.COMPLETED}) | _STOPS,
     _S.PAUSED: frozenset({_S.QUEUED, _S.CANCELLED}),
-    # A failed job whose training is safe on disk may be taken up again (packaging after a full disk).
-    _S.FAILED: frozenset({_S.RECOVERING}),
+    # Trying again makes another job, which goes on from this one's checkpoint.
+    _S.FAILED: frozenset(),
     _S.COMPLETED: frozenset(),
     _S.CANCELLED: frozenset(),
 }

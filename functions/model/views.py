@@ -10,10 +10,12 @@ from functions.model.alerts import Alert
 from functions.model.approval import ApprovalKind
 from functions.model.budget import Forecast
 from functions.model.catalog import BaseModelCard, Preset, Tier
-from functions.model.diagnosis import Diagnosis, GpuWait
+from functions.model.diagnosis import Diagnosis, GpuWait, WaitRecord
 from functions.model.estimate import Estimate, InterruptionRecord, MemoryNeed
+from functions.model.events import Stage
 from functions.model.job import Artifact, Configuration, Job, JobChoice, PresetRecord
 from functions.model.job_spec import Hyperparameters
+from functions.model.lineage import Family
 from functions.model.money import BudgetStatus
 from functions.model.people import Person
 from functions.model.spend import Advice, Projection, Spend, TrackRecord
@@ -41,15 +43,20 @@ class QueueEntry(_View):
 
 class CardView(_View):
     """A job's card. `done_at` is the expected end; `projected_cents` the expected final cost.
+    `elapsed_seconds` are without those in which it was paused and waited for its turn again (`paused_seconds`).
 
     `queued` is its place in the queue, while it waits. `diagnosis` is there once it failed, `wait` while it waits
-    for a GPU (`past_waits`: seconds that such waits took before), `alerts` are those that hold now.
+    for a GPU (`past_waits`: seconds that such waits took before, `wait_record`: how often in vain), `alerts` are those
+    that hold now.
     `projection` has its range, `track_record` how such projections did, `advice` what follows from it.
+    `expected_seconds` says how long each stage should take.
+    `family`: what it came of and what came of it, where it is or was tried again.
     """
 
     job: Job
     now: datetime
     elapsed_seconds: float
+    paused_seconds: float = 0.0
     remaining_seconds: float | None
     done_at: datetime | None
     fraction: float
@@ -57,15 +64,19 @@ class CardView(_View):
     projected_cents: int | None
     artifact: Artifact | None
     can_retry: bool
+    can_switch: bool = False
     queued: QueueEntry | None = None
     diagnosis: Diagnosis | None = None
     wait: GpuWait | None = None
     past_waits: tuple[float, ...] = ()
+    wait_record: WaitRecord | None = None
     alerts: tuple[Alert, ...] = ()
     spend: Spend | None = None
     projection: Projection | None = None
     track_record: TrackRecord | None = None
     advice: Advice = Advice.NOTHING
+    family: Family | None = None
+    expected_seconds: dict[Stage, float] = {}
 
 
 class FileOption(_View):
@@ -165,14 +176,21 @@ class QuoteView(_View):
     valid_until: datetime
 
 
+class TierOffer(_View):
+    """A machine for the rest of a run, and the estimate of that rest there."""
+
+    tier: Tier
+    rest: Estimate
+
+
 class ResumeView(_View):
-    """A paused job: what the rest of it takes, and what that costs at most at each tier that is offered."""
+    """A job that rests or waits: what the rest of it takes and costs on each machine that it fits, its own first."""
 
     job: Job
     fraction: float
-    rest_seconds: float
-    offers: tuple[tuple[Tier, int], ...]
+    offers: tuple[TierOffer, ...]
     budget: BudgetStatus
+    wait: GpuWait | None = None
 
 
 class JobLine(_View):

@@ -8,8 +8,8 @@ from typing import Protocol
 from uuid import UUID
 
 from functions.model.alerts import Curve
-from functions.model.diagnosis import ConfigurationKey, EndingCounts, GpuWait, SuggestionRecord
-from functions.model.estimate import EstimateAccuracy, FinishedRun, InterruptionRecord
+from functions.model.diagnosis import ConfigurationKey, EndingCounts, GpuWait, SuggestionRecord, WaitRecord
+from functions.model.estimate import Estimate, EstimateAccuracy, FinishedRun, InterruptionRecord
 from functions.model.events import Event
 from functions.model.job import (
     Artifact,
@@ -95,9 +95,8 @@ class Jobs(Protocol):
         recoveries: int | None = None,
         billed_seconds: float | None = None,
         actual_cost_cents: int | None = None,
-        reopen: bool = False,
     ) -> None:
-        """Change what is given; `reopen` clears `ended_at`."""
+        """Change what is given."""
         ...
 
     def in_states(self, states: Iterable[JobState]) -> list[Job]:
@@ -120,7 +119,9 @@ class Jobs(Protocol):
         """Add the rest that ends now to the job's paused time."""
         ...
 
-    def change_tier(self, job_id: UUID, configuration: Configuration, rate_cents_per_hour: int) -> None:
+    def change_tier(
+        self, job_id: UUID, configuration: Configuration, rate_cents_per_hour: int, estimate: Estimate
+    ) -> None:
         """Bill what comes at another tier's rate; what was billed so far stays as it is."""
         ...
 
@@ -136,6 +137,10 @@ class Jobs(Protocol):
         """How jobs that were tried again have ended."""
         ...
 
+    def tries_of(self, job_id: UUID) -> list[Job]:
+        """The jobs that tried this one again, the oldest first."""
+        ...
+
     def copy_points(self, parent_id: UUID, job_id: UUID, *, up_to: int) -> None:
         """Give a job that goes on from another one the curve up to where it goes on."""
         ...
@@ -149,7 +154,7 @@ class Jobs(Protocol):
         ...
 
     def begin_attempt(self, job_id: UUID, at: datetime) -> int:
-        """Count up and record the next attempt; returns its number."""
+        """Count up and record the next attempt, with which a rest ends; returns its number."""
         ...
 
     def set_call(self, job_id: UUID, attempt: int, call_id: str) -> None:
@@ -286,10 +291,6 @@ class Failures(Protocol):
         """How the team's jobs of this configuration ended."""
         ...
 
-    def times_failed(self, job_id: UUID, code: str) -> int:
-        """How often this job failed so."""
-        ...
-
     def take_suggestion(
         self, failed: Job, key: ConfigurationKey, *, code: str, fix_key: str, retry_job_id: UUID, by: str, at: datetime
     ) -> None:
@@ -314,6 +315,10 @@ class Failures(Protocol):
 
     def end_wait(self, job_id: UUID, *, served: bool, at: datetime) -> GpuWait | None:
         """Close the open wait, if there is one; returns it."""
+        ...
+
+    def wait_record(self, tier: str, *, since: datetime, hour: int) -> WaitRecord:
+        """How waits for this tier ended since then; those that began within an hour of `hour` (UTC) also apart."""
         ...
 
     def past_waits(self, tier: str, limit: int) -> list[float]:

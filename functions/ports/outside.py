@@ -108,7 +108,7 @@ class Pictures(Protocol):
         """Base and tuned perplexity side by side."""
         ...
 
-    def run_report(self, job: Job, points: Sequence[MetricPoint]) -> bytes:
+    def run_report(self, job: Job, points: Sequence[MetricPoint], *, origin: str = "") -> bytes:
         """The run's report, made to be shown to a client, as PDF."""
         ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from functions.model.diagnosis import ConfigurationKey, EndingCounts, GpuWait, SuggestionRecord
+from functions.model.diagnosis import ConfigurationKey, EndingCounts, GpuWait, SuggestionRecord, WaitRecord
 from functions.model.job import Job
 from infra.postgres.rows import Table
 
@@ -43,12 +43,6 @@ class FailuresTable(Table):
         )
         counts = {row["failure_code"]: row["number"] for row in rows}
         return EndingCounts(completed=counts.pop(None, 0), failed=counts)
-
-    def times_failed(self, job_id: UUID, code: str) -> int:
-        """How often this job failed so."""
-        return int(
-            self._value("select count(*) from job_endings where job_id = %s and failure_code = %s", job_id, code)
-        )
 
     def take_suggestion(
         self, failed: Job, key: ConfigurationKey, *, code: str, fix_key: str, retry_job_id: UUID, by: str, at: datetime
@@ -122,6 +116,20 @@ class FailuresTable(Table):
             job_id,
         )
         return None if row is None else GpuWait.model_validate(row)
+
+    def wait_record(self, tier: str, *, since: datetime, hour: int) -> WaitRecord:
+        """How waits for this tier ended since then; those that began within an hour of `hour` (UTC) also apart."""
+        row = self._one(
+            "select count(*) as waits, count(*) filter (where in_vain) as in_vain,"
+            " count(*) filter (where near) as around, count(*) filter (where near and in_vain) as around_in_vain"
+            " from (select outcome = 'given_up' as in_vain,"
+            "  mod(extract(hour from since at time zone 'UTC')::int - %s + 25, 24) <= 2 as near from gpu_waits"
+            "  where tier = %s and since >= %s and (outcome = 'served' or ended_at >= gives_up_at)) as ended",
+            hour,
+            tier,
+            since,
+        )
+        return WaitRecord.model_validate(row)
 
     def past_waits(self, tier: str, limit: int) -> list[float]:
         """Seconds that the last waits for this tier took until a GPU was there, newest first."""

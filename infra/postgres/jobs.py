@@ -133,9 +133,8 @@ class JobsTable(LifecycleTable, AttemptsTable):
         recoveries: int | None = None,
         billed_seconds: float | None = None,
         actual_cost_cents: int | None = None,
-        reopen: bool = False,
     ) -> None:
-        """Change what is given; `reopen` clears `ended_at`."""
+        """Change what is given."""
         changes: dict[str, object] = {
             "status": state.value if state else None,
             "progress": Jsonb(progress.model_dump(mode="json")) if progress else None,
@@ -146,9 +145,7 @@ class JobsTable(LifecycleTable, AttemptsTable):
             "actual_cost_cents": actual_cost_cents,
         }
         given = {name: value for name, value in changes.items() if value is not None}
-        parts: list[sql.Composable] = [sql.SQL("{} = %s").format(sql.Identifier(name)) for name in given]
-        if reopen:
-            parts.append(sql.SQL("ended_at = null"))
+        parts = [sql.SQL("{} = %s").format(sql.Identifier(name)) for name in given]
         if parts:
             statement = sql.SQL("update training_jobs set {} where id = %s").format(sql.SQL(", ").join(parts))
             self._connection.execute(statement, [*given.values(), job_id])
@@ -164,6 +161,10 @@ class JobsTable(LifecycleTable, AttemptsTable):
     def lock_places(self) -> None:
         """Take one's turn, until the transaction ends, at giving waiting jobs their places."""
         self._run("select pg_advisory_xact_lock(hashtext('brightrun places'))")
+
+    def tries_of(self, job_id: UUID) -> list[Job]:
+        """The jobs that tried this one again, the oldest first."""
+        return [_job(row) for row in self._all(_SELECT + "where j.parent_id = %s order by j.created_at, j.id", job_id)]
 
     def recent(self, team_id: str, limit: int) -> list[Job]:
         """The team's newest jobs."""

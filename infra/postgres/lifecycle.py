@@ -7,6 +7,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from functions.model.estimate import Estimate
 from functions.model.job import Configuration, RetryRecord, StopRequest
 from infra.postgres.rows import Table
 
@@ -32,14 +33,17 @@ class LifecycleTable(Table):
             job_id,
         )
 
-    def change_tier(self, job_id: UUID, configuration: Configuration, rate_cents_per_hour: int) -> None:
+    def change_tier(
+        self, job_id: UUID, configuration: Configuration, rate_cents_per_hour: int, estimate: Estimate
+    ) -> None:
         """Bill what comes at another tier's rate; what was billed so far stays as it is."""
         self._run(
-            "update training_jobs set configuration = %s, tier = %s, rate_cents_per_hour = %s,"
+            "update training_jobs set configuration = %s, tier = %s, rate_cents_per_hour = %s, estimate = %s,"
             " cents_before = actual_cost_cents, seconds_before = billed_seconds where id = %s",
             Jsonb(configuration.model_dump(mode="json")),
             configuration.tier,
             rate_cents_per_hour,
+            Jsonb(estimate.model_dump(mode="json")),
             job_id,
         )
 

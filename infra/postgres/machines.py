@@ -14,9 +14,14 @@ class MachinesTable(Table):
     """Statements over a job's attempts and the machines that they have."""
 
     def begin_attempt(self, job_id: UUID, at: datetime) -> int:
-        """Count up and record the next attempt; returns its number."""
+        """Count up and record the next attempt, with which a rest ends; returns its number."""
         number = int(
-            self._value("update training_jobs set attempt = attempt + 1 where id = %s returning attempt", job_id)
+            self._value(
+                "update training_jobs set attempt = attempt + 1, paused_at = null, paused_seconds = paused_seconds"
+                " + coalesce(greatest(0, extract(epoch from %s - paused_at)), 0) where id = %s returning attempt",
+                at,
+                job_id,
+            )
         )
         self._run("insert into job_attempts (job_id, attempt, launched_at) values (%s, %s, %s)", job_id, number, at)
         return number

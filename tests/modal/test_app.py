@@ -185,7 +185,7 @@ def test_the_doctor_on_modal(cloud: Cloud) -> None:
 
     verdict = examine_modal(settings, client=cloud.client)
     assert verdict.ok
-    assert verdict.detail.startswith("brightrun is deployed on H100, A100-80GB; base models there: ")
+    assert verdict.detail.startswith("brightrun is deployed on H100; base models there: ")
     assert "modal run -m infra.modal.models --model" in verdict.detail
 
     inside = examine_modal(cloud.settings, client=cloud.client)

@@ -27,9 +27,11 @@ def _spec(folder: Path, what: str) -> JobSpec:
     return job_spec(folder / "job", job_name=what, job_id=uuid4(), base_model_path="unused")
 
 
-def _launch(cloud: Cloud, folder: Path, what: str, compute: ModalCompute | None = None) -> tuple[ModalCompute, str]:
+def _launch(
+    cloud: Cloud, folder: Path, what: str, compute: ModalCompute | None = None, *, tier: str = TIER
+) -> tuple[ModalCompute, str]:
     compute = compute or cloud.compute("probe")
-    return compute, compute.launch(_spec(folder, what), token="the token", tier=TIER)
+    return compute, compute.launch(_spec(folder, what), token="the token", tier=tier)
 
 
 def _ended(compute: ModalCompute, call_id: str) -> CallState:
@@ -162,13 +164,14 @@ def test_launching_needs_the_app_and_a_tier_of_modals(cloud: Cloud, tmp_path: Pa
 
 
 def test_the_call_is_given_its_gpu_and_time(cloud: Cloud, tmp_path: Path) -> None:
-    compute, call_id = _launch(cloud, tmp_path, "end 0")
-    options = cloud.plane.state.options[cloud.plane.call(call_id).function_id]
+    for tier, gpu in (("modal-a100-80gb", "A100-80GB"), ("modal-b200", "B200"), ("modal-h100", "")):
+        compute, call_id = _launch(cloud, tmp_path, "end 0", tier=tier)
+        options = cloud.plane.state.options[cloud.plane.call(call_id).function_id]
 
-    # The probe has no fallback, unlike the tier: the call names the tier's GPU itself.
-    assert options.resources.gpu_config.gpu_type == "H100"
-    assert options.timeout_secs == 86_400
-    _ended(compute, call_id)
+        # What is deployed has an H100; for another tier the call names the GPU itself.
+        assert options.resources.gpu_config.gpu_type == gpu
+        assert options.timeout_secs == 86_400
+        _ended(compute, call_id)
 
 
 def test_models_are_found_on_the_volume(cloud: Cloud) -> None:

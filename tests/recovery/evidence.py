@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +54,12 @@ class Evidence:
     processes: list[str]
     lost_trainers: list[tuple[float, str, int]] = field(default_factory=list)
 
+    @property
+    def continued(self) -> frozenset[UUID]:
+        """Jobs that failed and were tried again: what is not whole of them is whole in the job that went on."""
+        parents = {job["parent_id"] for job in self.jobs}
+        return frozenset(job["id"] for job in self.jobs if job["status"] == "failed" and job["id"] in parents)
+
     def of(self, rows: list[Row], job: Row, key: str = "job_id") -> list[Row]:
         """The rows of one job."""
         return [row for row in rows if row[key] == job["id"]]
@@ -66,17 +73,19 @@ def gather(house: Installation, curves: dict[str, Curve], lost_trainers: list[tu
         assert rows is not None, "the database does not answer, with all faults off"
         tables[name] = rows
     runs = (house.data_dir / "runs").resolve()
-    return Evidence(
+    seen = Evidence(
         started=dict(house.started),
         **tables,
         messages=[message for place in _places() for message in house.people.all_messages(place)],
         spools=_spools(runs),
         curves=curves,
         buckets=house.data_dir / "files",
-        leftovers=leftovers(house.data_dir),
+        leftovers=[],
         processes=trainers_alive(runs),
         lost_trainers=lost_trainers,
     )
+    seen.leftovers = leftovers(house.data_dir, besides=seen.continued)
+    return seen
 
 
 def _spools(runs: Path) -> dict[tuple[UUID, int], list[tuple[int, str]]]:
@@ -89,11 +98,16 @@ def _spools(runs: Path) -> dict[tuple[UUID, int], list[tuple[int, str]]]:
     return found
 
 
-def leftovers(data_dir: Path) -> list[str]:
-    """Files and folders that are no more than half of something, and checkpoints that nobody needs any more."""
-    found = []
+def leftovers(data_dir: Path, *, besides: Collection[UUID] = ()) -> list[str]:
+    """Files and folders that are no more than half of something, and checkpoints that nobody needs any more.
+
+    `besides`: runs that failed and were tried again may keep their checkpoints and what they were writing.
+    """
+    found, kept = [], {str(job_id) for job_id in besides}
     for root in ("runs", "files"):
         for path in (data_dir / root).rglob("*"):
+            if root == "runs" and kept & set(path.parts):
+                continue
             if _STAGED.search(path.name) or (path.name == "checkpoints" and path.is_dir()):
                 found.append(str(path.relative_to(data_dir)))
     return sorted(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -12,7 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import Any
+from uuid import UUID
 
+from blocks.again import AGAIN_CALLBACK
 from blocks.card import ACTION_RETRY
 from infra.workspace.client import PersonError
 from tests.recovery.chooser import Chooser, Pair
@@ -58,6 +62,8 @@ class Chaos:
         self._chooser = Chooser(self._rng, plan.kinds or list(self._faults.kinds), STATES, self._faults.applies)
         self._references: subprocess.Popen[bytes] | None = None
         self._pressed: dict[str, float] = {}
+        self._confirmed: set[str] = set()
+        self.continued: frozenset[UUID] = frozenset()
         self._began = time.monotonic()
         self.report = Report(seed=plan.seed, hits=self._chooser.hits, pairs=self._chooser.pairs)
 
@@ -117,12 +123,12 @@ class Chaos:
         if jobs is None:
             return []
         for job in jobs:
-            if job.state == "failed":
+            if job.state == "failed" and not job.tried:
                 self._press_again(job)
-        # A failed one counts too, and keeps its file: it is to be taken up again.
-        open_ones = [job for job in jobs if job.state != "completed"]
+        # A failed one counts too, and keeps its file: it is to be tried again.
+        open_ones = [job for job in jobs if job.state != "completed" and not job.tried]
         if len(open_ones) < self._plan.running + 1:
-            self._start(len(self._house.started) + 1, {job.name.split(" on ")[1] for job in open_ones})
+            self._start(len(self._house.started) + 1, {job.file for job in open_ones})
         self._begin_references(jobs)
         return [job for job in jobs if job.fresh]
 
@@ -134,15 +140,20 @@ class Chaos:
                 return
 
     def _press_again(self, job: LiveJob) -> None:
-        """Press the card's button, as a person would who looks at it from time to time."""
-        now = time.monotonic()
+        """Press the card's button and confirm, as a person would who looks at it from time to time."""
+        elena, now = self._house.people.as_user("U0ELENA"), time.monotonic()
+        asked = next((view for view in elena.views() if _asks_about(view, job)), None)
+        if asked is not None and asked["id"] not in self._confirmed:
+            self._confirmed.add(asked["id"])
+            elena.submit(asked, {})
         if now - self._pressed.get(str(job.id), 0.0) < _PRESS_AGAIN_S:
             return
         self._pressed[str(job.id)] = now
         cards = self._house.ask("select ts from job_cards where job_id = %s", job.id)
         if not cards:
             return
-        elena = self._house.people.as_user("U0ELENA")
+        for view in elena.views()[-1:]:
+            elena.close(view, whole_stack=True)
         for message in elena.messages(CHANNEL):
             if message["ts"] == cards[0]["ts"]:
                 try:
@@ -157,8 +168,8 @@ class Chaos:
         specs = {}
         for job in jobs:
             path = job.work_dir / "spec-1.json"
-            if path.exists() and (job.work_dir / "training-data.jsonl").exists():
-                specs[job.name.split(" on ")[1]] = path
+            if path.exists() and (job.work_dir / "training-data.jsonl").exists() and _is_whole(path):
+                specs[job.file] = path
         if len(specs) == self._plan.training_files:
             self._references = begin_references(self._folder / "references", list(specs.values()))
 
@@ -170,7 +181,7 @@ class Chaos:
             if jobs is None:
                 continue
             for job in jobs:
-                if job.state == "failed":
+                if job.state == "failed" and not job.tried:
                     self._press_again(job)
             self._begin_references(jobs)
             waiting = self._house.ask("select count(*) as n from outbox where status in ('pending', 'sending')")
@@ -178,7 +189,12 @@ class Chaos:
             watched = self._house.ask("select count(*) as n from job_attempts where call_id <> '' and gone_at is null")
             if not watched or watched[0]["n"]:
                 continue
-            if waiting and not waiting[0]["n"] and not alive and all(job.state == "completed" for job in jobs):
+            if (
+                waiting
+                and not waiting[0]["n"]
+                and not alive
+                and all(job.state == "completed" or job.tried for job in jobs)
+            ):
                 return
 
     def _look(self) -> Evidence:
@@ -192,12 +208,22 @@ class Chaos:
         report.jobs, report.attempts = len(seen.jobs), len(seen.attempts)
         report.interruptions = sum(len(job["progress"]["interruptions"]) for job in seen.jobs)
         report.failures = len([row for row in seen.audit if row["action"] == "job.failed"])
-        report.retries = len([row for row in seen.audit if row["action"] == "job.retried"])
+        report.retries = len([job for job in seen.jobs if job["parent_id"]])
+        self.continued = seen.continued
         report.events, report.messages = len(seen.events), len(seen.messages)
         report.slowest_notice = _slowest_notice(seen)
         report.line = dict(self._house.wire.met)
         report.log_errors = _log_errors(self._house.data_dir / "logs")
         return seen
+
+
+def _is_whole(spec: Path) -> bool:
+    """Whether it begins at the beginning; one that goes on from another job cannot be run by itself."""
+    return json.loads(spec.read_text("utf-8"))["resume_from"] is None
+
+
+def _asks_about(view: dict[str, Any], job: LiveJob) -> bool:
+    return view["callback_id"] == AGAIN_CALLBACK and json.loads(view["private_metadata"])["job"] == str(job.id)
 
 
 def run_chaos(plan: Plan, folder: Path) -> Report:
@@ -210,7 +236,7 @@ def run_chaos(plan: Plan, folder: Path) -> Report:
     report = chaos.report
     report.seconds["total"] = time.monotonic() - began
     data = folder / "data"
-    left = trainers_alive((data / "runs").resolve()) + leftovers(data)
+    left = trainers_alive((data / "runs").resolve()) + leftovers(data, besides=chaos.continued)
     if left:
         report.violations.setdefault("nothing_outlives_the_installation", left)
     return report

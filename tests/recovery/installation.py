@@ -38,13 +38,18 @@ SAVE_EVERY = 8
 
 @dataclass(frozen=True)
 class LiveJob:
-    """A job as the database has it now; `fresh`: it has not ended, or only just now."""
+    """A job as the database has it now; `fresh`: it has not ended, or only just now.
+
+    `file` is its training file's name; `tried`: another one tried it again.
+    """
 
     id: UUID
     name: str
     state: str
     attempt: int
     fresh: bool
+    file: str
+    tried: bool
     work_dir: Path
 
     @property
@@ -93,14 +98,25 @@ class Installation:
     def jobs(self) -> list[LiveJob] | None:
         """Every job, oldest first."""
         rows = self.ask(
-            "select id, name, status, attempt, coalesce(ended_at > now() - interval '4 seconds', true) as fresh"
-            " from training_jobs order by created_at"
+            "select j.id, j.name, j.status, attempt, f.name as file,"
+            " exists (select from training_jobs t where t.parent_id = j.id) as tried,"
+            " coalesce(ended_at > now() - interval '4 seconds', true) as fresh"
+            " from training_jobs j join training_files f on f.id = j.training_file_id order by j.created_at"
         )
         if rows is None:
             return None
         runs = (self.data_dir / "runs").resolve()
         return [
-            LiveJob(row["id"], row["name"], row["status"], row["attempt"], row["fresh"], runs / str(row["id"]))
+            LiveJob(
+                row["id"],
+                row["name"],
+                row["status"],
+                row["attempt"],
+                row["fresh"],
+                row["file"],
+                row["tried"],
+                runs / str(row["id"]),
+            )
             for row in rows
         ]
 

@@ -23,17 +23,28 @@ _SUMS = "SHA256SUMS"
 
 
 def no_job_is_lost(seen: Evidence) -> Iterator[str]:
-    """Every job that was started is there, and completed in the end."""
+    """Every job that was started is there, and completed in the end: itself, or the last that tried it again."""
     there = {job["id"]: job for job in seen.jobs}
+    tries: dict[Any, list[Row]] = {}
+    for job in seen.jobs:
+        tries.setdefault(job["parent_id"], []).append(job)
+    reached = set()
     for name, job_id in seen.started.items():
         if job_id not in there:
             yield f"{name} was started and is gone"
-        elif there[job_id]["status"] != "completed":
-            failure = (there[job_id]["progress"] or {}).get("failure")
-            yield f"{name} is stuck in {there[job_id]['status']}: {failure}"
-    for job in seen.jobs:
-        if job["id"] not in seen.started.values():
-            yield f"nobody started {job['name']}"
+            continue
+        last = there[job_id]
+        reached.add(last["id"])
+        while last["id"] in seen.continued:
+            if len(tries[last["id"]]) > 1:
+                yield f"{last['name']} was tried again {len(tries[last['id']])} times at once"
+            last = tries[last["id"]][-1]
+            reached.add(last["id"])
+        if last["status"] != "completed":
+            failure = (last["progress"] or {}).get("failure")
+            yield f"{last['name']} is stuck in {last['status']}: {failure}"
+    for job_id in there.keys() - reached:
+        yield f"nobody started {there[job_id]['name']}"
 
 
 def jobs_fail_for_the_reason_they_say(seen: Evidence) -> Iterator[str]:
@@ -46,7 +57,11 @@ def jobs_fail_for_the_reason_they_say(seen: Evidence) -> Iterator[str]:
 
 
 def every_event_arrived_once(seen: Evidence) -> Iterator[str]:
-    """What a trainer wrote down is what the service has: numbered from 1 without a gap, nothing else."""
+    """What a trainer wrote down is what the service has: numbered from 1 without a gap, nothing else.
+
+    The last words of a run that failed have nobody who brings them along; what matters in them is told by the run
+    that goes on from it.
+    """
     stored: dict[tuple[Any, int], list[tuple[int, str]]] = {}
     for event in seen.events:
         stored.setdefault((event["job_id"], event["attempt"]), []).append((event["seq"], event["kind"]))
@@ -54,18 +69,23 @@ def every_event_arrived_once(seen: Evidence) -> Iterator[str]:
         got, said = stored.get(key, []), seen.spools.get(key, [])
         if [seq for seq, _ in got] != list(range(1, len(got) + 1)):
             yield f"job {key[0]} attempt {key[1]}: stored events are numbered {[seq for seq, _ in got]}"
-        if got != said:
+        if got != (said[: len(got)] if key[0] in seen.continued else said):
             yield f"job {key[0]} attempt {key[1]}: {len(said)} events were written, {len(got)} arrived"
 
 
 def losses_are_those_of_an_uninterrupted_run(seen: Evidence) -> Iterator[str]:
-    """The history has every step once, with the very number that the same run without faults has."""
+    """The history has every step once, with the very number that the same run without faults has.
+
+    That of a run that failed and was tried again ends early, without a gap before it.
+    """
     for job in seen.jobs:
         expected = seen.curves[job["file_name"]]
         points = seen.of(seen.points, job, "training_job_id")
         trained = {row["step"]: row["training_loss"] for row in points if row["training_loss"] is not None}
         held_out = {row["step"]: row["validation_loss"] for row in points if row["validation_loss"] is not None}
         for what, got, wanted in (("training", trained, expected.training), ("held-out", held_out, expected.held_out)):
+            if job["id"] in seen.continued:
+                wanted = {step: loss for step, loss in wanted.items() if step <= max(got, default=-1)}
             if got.keys() != wanted.keys():
                 steps = sorted(got.keys() ^ wanted.keys())
                 yield f"{job['name']}: {what} losses of steps {steps} are missing or too many"
@@ -112,11 +132,12 @@ def billed_time_is_that_of_the_attempts(seen: Evidence) -> Iterator[str]:
 
 
 def each_ending_is_on_record_once(seen: Evidence) -> Iterator[str]:
-    """The audit log has one completion a job, and a retry after every failure."""
+    """The audit log has one start and one ending a job: completed, or failed and tried again."""
     for job in seen.jobs:
         counted = Counter(row["action"] for row in seen.audit if row["target"] == str(job["id"]))
-        once = counted["job.started"] == counted["job.completed"] == 1
-        if not once or counted["job.failed"] != counted["job.retried"] or counted["job.cancelled"]:
+        failed = job["id"] in seen.continued
+        ended = (counted["job.completed"], counted["job.failed"], counted["job.cancelled"])
+        if counted["job.started"] != 1 or ended != (not failed, failed, 0):
             yield f"{job['name']}: {dict(counted)}"
 
 
@@ -131,7 +152,8 @@ def each_job_has_one_card(seen: Evidence) -> Iterator[str]:
             yield f"{job['name']}: {len(cards)} cards in the channel, the database knows {known}"
             continue
         text = cards[0]["text"]
-        if not text.startswith(f"{job['name']}: completed") or dollars(job["actual_cost_cents"]) not in text:
+        ended = "failed" if job["id"] in seen.continued else "completed"
+        if not text.startswith(f"{job['name']}: {ended}") or dollars(job["actual_cost_cents"]) not in text:
             yield f"{job['name']}: its card says {text!r}, it cost {dollars(job['actual_cost_cents'])}"
 
 
@@ -169,17 +191,25 @@ def nothing_worth_telling_was_left_untold(seen: Evidence) -> Iterator[str]:
     for job in seen.jobs:
         told = Counter(row["notice"] for row in seen.of(seen.outbox, job))
         endings = Counter(action for action in _endings(seen, job))
+        events = [(row["kind"], row["body"]) for row in seen.of(seen.events, job)]
         wanted = {
-            "started": 1,
-            "held_out": len([step for step in seen.curves[job["file_name"]].held_out if step]),
+            "started": int(any(kind == "stage" and _begins_training(body) for kind, body in events)),
+            "held_out": len({body["step"] for kind, body in events if kind == "held_out" and body["step"]}),
             "interrupted": len(job["progress"]["interruptions"]),
             "recovered": len([loss for loss in job["progress"]["interruptions"] if loss["resumed_at"]]),
             "completed": endings["job.completed"],
             "failed": endings["job.failed"],
         }
         got = {notice: told[notice] for notice in wanted}
+        # One that goes on from another says so once, unless it was interrupted before it could.
+        if job["parent_id"] and got["recovered"] == wanted["recovered"] + 1:
+            wanted["recovered"] += 1
         if got != wanted:
             yield f"{job['name']}: milestones {got}, wanted {wanted}"
+
+
+def _begins_training(body: Row) -> bool:
+    return bool(body["stage"] == "training" and body["status"] == "started")
 
 
 def every_stage_was_told_to_its_end(seen: Evidence) -> Iterator[str]:
@@ -209,7 +239,7 @@ def no_file_is_half(seen: Evidence) -> Iterator[str]:
         yield f"left behind: {path}"
     for job in seen.jobs:
         rows = seen.of(seen.artifacts, job)
-        if len(rows) != 1:
+        if len(rows) != 1 and not (job["id"] in seen.continued and not rows):
             yield f"{job['name']}: {len(rows)} artifacts"
         for row in rows:
             yield from (

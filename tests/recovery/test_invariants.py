@@ -22,6 +22,10 @@ JOB = UUID(int=7)
 BEGAN = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 
 
+# Of every kind of event what the invariants look at.
+_BODY = {"code": "unknown", "what": "", "why": "", "step": 1, "stage": "training", "status": "started"}
+
+
 def _message(number: int, part: str, ts: str, text: str, **more: str) -> dict[str, Any]:
     return {"ts": ts, "bot_id": "B", "text": text, "metadata": mark(f"{number}:{part}"), **more}
 
@@ -41,6 +45,7 @@ def _healthy(folder: Path) -> Evidence:
         jobs=[
             {
                 "id": JOB,
+                "parent_id": None,
                 "name": "A run",
                 "status": "completed",
                 "file_name": "f",
@@ -55,8 +60,8 @@ def _healthy(folder: Path) -> Evidence:
             {"job_id": JOB, "attempt": 1, "call_id": "x:1", "billed_from": BEGAN, "ended_at": ended, "gone_at": ended}
         ],
         events=[
-            {"job_id": JOB, "attempt": 1, "seq": seq, "kind": kind, "body": {"code": "unknown", "what": "", "why": ""}}
-            for seq, kind in ((1, "metrics"), (2, "held_out"), (3, "finished"))
+            {"job_id": JOB, "attempt": 1, "seq": seq, "kind": kind, "body": dict(_BODY)}
+            for seq, kind in ((1, "metrics"), (2, "held_out"), (3, "finished"), (4, "stage"))
         ],
         points=[{"training_job_id": JOB, "step": 1, "training_loss": 2.5, "validation_loss": 2.0}],
         ledger=[
@@ -76,7 +81,7 @@ def _healthy(folder: Path) -> Evidence:
             _message(1, "card", "1.0", "A run: completed, $1.00"),
             *(_message(number, "milestone", f"{number}.0", "told", thread_ts="1.0") for number in (2, 3, 4)),
         ],
-        spools={(JOB, 1): [(1, "metrics"), (2, "held_out"), (3, "finished")]},
+        spools={(JOB, 1): [(1, "metrics"), (2, "held_out"), (3, "finished"), (4, "stage")]},
         curves={"f": Curve({1: 2.5}, {1: 2.0})},
         buckets=folder,
         leftovers=[],
@@ -103,7 +108,7 @@ def _lose_an_event(seen: Evidence) -> None:
 
 
 def _leave_one_undelivered(seen: Evidence) -> None:
-    seen.spools[JOB, 1].append((4, "log"))
+    seen.spools[JOB, 1].append((5, "log"))
 
 
 def _train_a_little_differently(seen: Evidence) -> None:
@@ -167,8 +172,8 @@ def _say_something_unasked(seen: Evidence) -> None:
 
 
 def _never_think_of_telling(seen: Evidence) -> None:
-    seen.curves["f"].held_out[2] = 1.9
-    seen.points.append({"training_job_id": JOB, "step": 2, "training_loss": None, "validation_loss": 1.9})
+    seen.events.append(seen.events[1] | {"seq": 5, "body": _BODY | {"step": 2}})
+    seen.spools[JOB, 1].append((5, "held_out"))
 
 
 def _leave_a_stage_open(seen: Evidence) -> None:
@@ -234,3 +239,65 @@ def test_an_invariant_sees_what_is_wrong(harm: Callable[[Evidence], None], notic
 def test_every_invariant_is_broken_once_here() -> None:
     marks = test_an_invariant_sees_what_is_wrong.pytestmark  # type: ignore[attr-defined]
     assert {name for _, name in marks[0].args[1]} == {check.__name__ for check in INVARIANTS}
+
+
+SECOND = UUID(int=9)
+
+
+def _tried_again(seen: Evidence) -> None:
+    """The healthy job becomes the try of one that failed after its first step, and could not say all."""
+    first = seen.jobs[0] | {"id": SECOND, "name": "First", "status": "failed"}
+    seen.jobs[0]["parent_id"] = SECOND
+    seen.jobs.append(first)
+    seen.started.clear()
+    seen.started["First"] = SECOND
+    seen.attempts.append(seen.attempts[0] | {"job_id": SECOND})
+    seen.events.append(seen.events[0] | {"job_id": SECOND})
+    seen.spools[SECOND, 1] = [(1, "metrics"), (2, "held_out")]
+    seen.points.append({"training_job_id": SECOND, "step": 1, "training_loss": 2.5, "validation_loss": 2.0})
+    seen.ledger += [entry | {"job_id": SECOND} for entry in seen.ledger[:3]]
+    seen.outbox += [
+        {"id": number, "job_id": SECOND, "notice": notice, "status": "sent", "error": None}
+        for number, notice in ((11, "card"), (12, "failed"))
+    ]
+    seen.cards.append({"job_id": SECOND, "ts": "11.0"})
+    seen.audit += [{"target": str(SECOND), "action": f"job.{action}"} for action in ("started", "failed")]
+    seen.messages += [
+        _message(11, "card", "11.0", "First: failed, $1.00 spent"),
+        _message(12, "milestone", "12.0", "told", thread_ts="11.0"),
+    ]
+
+
+def _never_went_on(seen: Evidence) -> None:
+    seen.jobs[0]["parent_id"] = None
+
+
+def _went_on_twice(seen: Evidence) -> None:
+    seen.jobs.append(seen.jobs[0] | {"id": UUID(int=10)})
+
+
+def _lost_a_point_of_the_first(seen: Evidence) -> None:
+    seen.points[-1]["training_loss"] += 1e-12
+
+
+def _swapped_an_event_of_the_first(seen: Evidence) -> None:
+    seen.spools[SECOND, 1][0] = (1, "log")
+
+
+@pytest.mark.parametrize(
+    ("harm", "noticed_by"),
+    [
+        (_never_went_on, "no_job_is_lost"),
+        (_went_on_twice, "no_job_is_lost"),
+        (_lost_a_point_of_the_first, "losses_are_those_of_an_uninterrupted_run"),
+        (_swapped_an_event_of_the_first, "every_event_arrived_once"),
+    ],
+)
+def test_a_run_that_was_tried_again_is_looked_at_too(
+    harm: Callable[[Evidence], None], noticed_by: str, tmp_path: Path
+) -> None:
+    seen = _healthy(tmp_path)
+    _tried_again(seen)
+    assert violations(seen) == {}
+    harm(seen)
+    assert noticed_by in violations(seen)

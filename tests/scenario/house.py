@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
+from functions.again import start_again
 from functions.import_file import check_file, store_file
 from functions.ingest import ingest
+from functions.model.again import AgainChoice
 from functions.model.conversation import TrainingSequence
 from functions.model.events import Body, Event, EventBatch
 from functions.model.job import Job, JobChoice
@@ -80,6 +82,14 @@ def start(db: Database, files: Files, file: TrainingFile, clock: SetClock, **giv
         channel_id=CHANNEL,
         limits=limits,
     )
+
+
+def try_again(db: Database, files: Files, clock: SetClock, job_id: UUID, **given: object) -> Job:
+    """A job of the member that tries another one again."""
+    limits = given.pop("limits", LIMITS)
+    assert isinstance(limits, QueueLimits)
+    choice = AgainChoice.model_validate({"job_id": job_id, **given})
+    return start_again(db, files, clock=clock, person=ELENA, choice=choice, request_key=str(uuid4()), limits=limits)
 
 
 def job_of(db: Database, job_id: UUID) -> Job:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_sdk import WebClient
@@ -120,6 +121,12 @@ class Stage:
         return self.elena.wait_message(
             CHANNEL, lambda m: "ephemeral_for" not in m and f"'action_id': '{ACTION_DETAILS}'" in str(m.get("blocks"))
         )
+
+    def card_of(self, job_id: UUID) -> Json:
+        """The card of any job."""
+        with self.db.transaction() as tx:
+            row = tx.jobs._one("select ts from job_cards where job_id = %s", job_id)
+        return next(m for m in self.client.all_messages(CHANNEL) if row and m["ts"] == row["ts"])
 
     def thread(self) -> list[Json]:
         """The messages below the newest card."""

@@ -15,10 +15,9 @@ from functions.model.job import Job
 from functions.model.job_spec import JobSpec
 from functions.model.states import JobState
 from functions.reconcile import Reconciler
-from functions.start import retry_job
 from infra.local_files import LocalFiles
 from infra.postgres.database import PostgresDatabase
-from tests.scenario.house import ELENA, LIMITS, TEAM, SetClock, add_demo_file, job_of, say, start
+from tests.scenario.house import LIMITS, TEAM, SetClock, add_demo_file, job_of, say, start, try_again
 from tests.scenario.paper import TRAINED, PaperCompute
 from tests.scenario.stage import words
 
@@ -147,6 +146,29 @@ def test_after_an_hour_it_gives_up_with_a_way_out_and_money_back(stand: Stand) -
     assert stand.notices() == ["waiting_for_gpu", "failed"]
 
 
+def test_how_often_none_came_is_told_in_all_and_about_this_time_of_day(stand: Stand) -> None:
+    now = stand.clock()  # nine in the morning
+
+    def wait(hours_ago: float, outcome: str, minutes: int) -> None:
+        since = now - timedelta(hours=hours_ago)
+        with stand.db.transaction() as tx:
+            tx.jobs._run(
+                "insert into gpu_waits (job_id, team_id, tier, since, next_try_at, gives_up_at, ended_at, outcome)"
+                " values (%s, %s, 'local', %s, %s, %s, %s, %s)",
+                stand.id, TEAM, since, since, since + timedelta(hours=1), since + timedelta(minutes=minutes), outcome,
+            )  # fmt: skip
+
+    wait(24, "given_up", 61)
+    wait(49, "served", 12)  # eight in the morning
+    wait(38, "given_up", 65)  # in the evening
+    wait(24, "given_up", 4)  # somebody cancelled it
+    wait(24 * 91, "given_up", 61)  # too long ago
+    stand.reconciler.step()
+    shown = stand.card()
+    assert "The last wait took 12 min." in shown
+    assert "In 90 days 2 of 3 waits ended without a GPU; about this time of day 1 of 2." in shown
+
+
 def test_others_may_start_while_one_waits(stand: Stand) -> None:
     stand.reconciler.step()
     stand.compute.full = False
@@ -192,11 +214,11 @@ def test_a_run_past_its_time_limit_is_stopped_at_a_checkpoint_and_told_as_that(s
     assert "it ran longer than its limit of 3 h." in shown
     assert "It did 10 of 10 steps." in shown
     assert "checkpoint of step 9 is kept" in shown
-    # Trying again grants the same time once more.
-    retry_job(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    # Trying again grants a limit of its own.
+    stand.id = try_again(stand.db, stand.files, stand.clock, stand.id).id
     stand.reconciler.step()
     stand.reconciler.step()
-    assert stand.state() is JobState.RECOVERING
+    assert stand.state() is JobState.PROVISIONING
 
 
 def test_the_last_word_of_a_run_that_is_stopped_for_time_fails_it(stand: Stand) -> None:

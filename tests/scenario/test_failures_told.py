@@ -129,7 +129,7 @@ def test_out_of_memory(stage: Stage, tmp_path: Path) -> None:
     assert "yet it ran out while it held" in shown
     assert "1. *Sequences of " in shown  # the batch does not matter here: a CPU takes one conversation at a time
     assert pressed(card)[ACTION_RETRY_FIX].startswith("Retry: sequences of ")
-    assert pressed(card)[ACTION_RETRY] == "Try again"
+    assert pressed(card)[ACTION_RETRY] == "Try again…"
     assert "Out of memory" in thread
     assert "What may help: Sequences of " in thread
 
@@ -231,7 +231,7 @@ def test_a_full_disk(stage: Stage, tmp_path: Path, demo_file: Path, provoke: str
     assert said in shown
     assert ("of 0.1 MB are free where the run keeps its files" in shown) == (provoke == "small_disk")
     assert "1. *Free some space, then try again*" in shown
-    assert pressed(card)[ACTION_RETRY] == "Try again"
+    assert pressed(card)[ACTION_RETRY] == "Try again…"
     assert ACTION_RETRY_FIX not in pressed(card)
 
 
@@ -261,7 +261,7 @@ def test_something_unforeseen(stage: Stage, tmp_path: Path, demo_file: Path) -> 
     assert reference in (tmp_path / "runs" / str(job.id) / "log-1.txt").read_text("utf-8")
     assert "The last lines of its log:\n```" in shown
     assert "checkpoints" in shown
-    assert pressed(card)[ACTION_RETRY] == "Try again"
+    assert pressed(card)[ACTION_RETRY] == "Try again…"
     stage.elena.click(card, ACTION_DETAILS)
     assert reference in words(stage.elena.wait_view(DETAILS_CALLBACK))
 
@@ -273,7 +273,7 @@ def test_a_trainer_that_is_killed_again_and_again(stage: Stage, tmp_path: Path, 
     assert job.attempt == 4
     assert "The trainer was ended from outside before the first step." in shown
     assert "It was lost 4 times. The last time: killed by SIGKILL." in shown
-    assert pressed(card)[ACTION_RETRY] == "Try again"
+    assert pressed(card)[ACTION_RETRY] == "Try again…"
     assert "The trainer was ended from outside" in thread
 
 
@@ -285,7 +285,7 @@ def test_a_run_that_is_too_long_is_stopped_at_a_checkpoint(stage: Stage, tmp_pat
     assert "it ran longer than its limit of 1 s." in shown
     assert job.progress.checkpoint_step is not None
     assert f"the checkpoint of step {job.progress.checkpoint_step:,} is kept" in shown.replace("The check", "the check")
-    assert pressed(card)[ACTION_RETRY] == "Try again"
+    assert pressed(card)[ACTION_RETRY] == "Try again…"
     assert "it ran longer than its limit" in thread
     assert "machine was lost" not in "\n".join(words(message) for message in stage.thread())
 

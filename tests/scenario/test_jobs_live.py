@@ -9,6 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from blocks.milestones import milestone
+from blocks.units import rough
 from functions.errors import InvalidInput, NotFound
 from functions.ingest import ingest
 from functions.jobs import card_view, home, job_details
@@ -24,13 +26,12 @@ from functions.model.events import (
 from functions.model.job import Job
 from functions.model.outbox import Notice
 from functions.model.states import TERMINAL, JobState
-from functions.pace import fraction_done
+from functions.pace import fraction_done, remaining_seconds
 from functions.ports import CallState, Compute
 from functions.reconcile import Reconciler
-from functions.start import retry_job
 from infra.local_files import LocalFiles
 from infra.postgres.database import PostgresDatabase
-from tests.scenario.house import ELENA, LIMITS, TEAM, SetClock, add_demo_file, job_of, say, start
+from tests.scenario.house import ELENA, LIMITS, TEAM, SetClock, add_demo_file, job_of, say, start, try_again
 from tests.scenario.paper import ENDED, PLAN, TRAINED, PaperCompute
 
 
@@ -154,13 +155,14 @@ def test_a_lost_machine_is_recovered_three_times_and_then_handed_to_people(stand
     assert [loss.resumed_step for loss in job.progress.interruptions] == [5, 5, 5, None]
     assert stand.sums() == (job.actual_cost_cents, 0)
 
-    retried = retry_job(stand.db, clock=stand.clock, person=ELENA, job_id=job.id)
-    assert stand.sums()[1] == retried.estimate.cents_high
+    retried = try_again(stand.db, stand.files, stand.clock, job.id)
+    assert stand.sums()[1] == retried.estimate.cents_high < job.estimate.cents_high
+    stand.id = retried.id
     stand.reconciler.step()
     say(stand.db, stand.clock, stand.job, Resumed(step=10), *ENDED)
     assert stand.job.state is JobState.COMPLETED
     assert stand.job.progress.failure is None
-    assert stand.sums() == (stand.job.actual_cost_cents, 0)
+    assert stand.sums() == (job.actual_cost_cents + stand.job.actual_cost_cents, 0)
 
 
 def test_a_failure_is_kept_with_its_fixes_and_settled(stand: Stand) -> None:
@@ -272,6 +274,27 @@ def test_after_a_recovery_the_bar_and_the_clock_go_on_from_what_was_kept(stand: 
     assert after >= before + 30
 
 
+def test_what_is_said_of_a_loss_and_of_the_way_on(stand: Stand) -> None:
+    stand.reconciler.step()
+    say(stand.db, stand.clock, stand.job, *TRAINED)
+
+    def told(notice: Notice, **data: int) -> str:
+        with stand.db.transaction() as tx:
+            view = card_view(tx, job=stand.job, now=stand.clock(), limits=LIMITS)
+        return milestone(notice, view, data, None)[0]
+
+    stand.lose_machine()
+    stand.reconciler.step()
+    assert told(Notice.INTERRUPTED, step=5).startswith("Interrupted at 95 %: the machine was lost. Everything up to")
+    stand.reconciler.step()
+    say(stand.db, stand.clock, stand.job, *TRAINED[:6])
+    stand.clock.forward(seconds=40)  # the base model is measured before the first step: that is no pace
+    say(stand.db, stand.clock, stand.job, Resumed(step=5), first=7)
+    rest = stand.job.estimate.seconds.expected * (1 - 0.525)
+    assert remaining_seconds(stand.job, stand.clock()) == pytest.approx(rest)
+    assert f"Nothing before it is trained twice. About {rough(rest)} to go." in told(Notice.RECOVERED, step=5)
+
+
 def test_details_and_home_hold_what_happened(stand: Stand) -> None:
     stand.reconciler.step()
     say(stand.db, stand.clock, stand.job, *TRAINED)
@@ -281,6 +304,9 @@ def test_details_and_home_hold_what_happened(stand: Stand) -> None:
         with pytest.raises(NotFound):
             job_details(tx, team_id="T0OTHER", job_id=stand.id, now=stand.clock(), limits=LIMITS)
     assert [(p.step, p.training_loss, p.held_out_loss) for p in details.points] == [(5, 2.5, 2.6), (10, 2.1, None)]
+    told = details.card.expected_seconds
+    assert told[Stage.FINALIZATION] == 3.0
+    assert sum(told.values()) == pytest.approx(stand.job.estimate.seconds.expected)
     assert [line.job.id for line in front.active] == [stand.id]
     assert front.budget.used_cents == stand.job.estimate.cents_high
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -11,23 +12,28 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from psycopg.errors import CheckViolation
 
-from functions.errors import BrightRunError, Conflict, InvalidInput, NotAllowed, QueueFull
+from blocks.card import job_card
+from blocks.milestones import milestone
+from functions import catalog
+from functions.errors import ApprovalNeeded, BrightRunError, Conflict, InvalidInput, NotAllowed, QueueFull
 from functions.ingest import stop_asked
-from functions.lifecycle import cancel_job, pause_job, promote_job, resume_paused
+from functions.jobs import card_view
+from functions.lifecycle import cancel_job, pause_job, promote_job, resume_paused, resume_view, switch_machine
 from functions.model.events import Interrupted, Resumed
 from functions.model.job import Job, StopKind
+from functions.model.outbox import Notice
 from functions.model.people import Person, Role
 from functions.model.states import LEGAL, TERMINAL, JobState
 from functions.model.training_file import TrainingFile
-from functions.model.views import QueueLimits
+from functions.model.views import CardView, QueueLimits
 from functions.ports import CallState
 from functions.queue import plan_starts, queue
 from functions.reaping import ENDING_GRACE
 from functions.reconcile import PAUSE_PATIENCE
-from functions.start import retry_job
 from infra.postgres.database import PostgresDatabase
+from reports import run_facts
 from tests.conftest import EXPLORING
-from tests.scenario.house import ELENA, LIMITS, TEAM, VIC, add_demo_file, job_of, say, start
+from tests.scenario.house import ELENA, LIMITS, TEAM, VIC, add_demo_file, job_of, say, start, try_again
 from tests.scenario.paper import ENDED, TRAINED
 from tests.scenario.test_jobs_live import Stand
 
@@ -140,6 +146,41 @@ def test_pause_waits_for_the_checkpoint_and_then_costs_nothing(stand: Stand) -> 
     assert stand.notices() == ["started", "held_out", "paused", "resumed", "recovered", "completed"]
 
 
+def test_what_a_run_took_is_told_without_its_rests(stand: Stand) -> None:
+    running(stand)
+    stand.clock.forward(minutes=10)
+    pause_job(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    say(stand.db, stand.clock, stand.job, Interrupted(step=10, signal="pause"), first=len(TRAINED) + 1)
+
+    def card() -> CardView:
+        with stand.db.transaction() as tx:
+            return card_view(tx, job=stand.job, now=stand.clock(), limits=LIMITS)
+
+    stand.clock.forward(hours=2)
+    assert (round(card().elapsed_seconds / 60), round(card().paused_seconds / 60)) == (10, 120)
+    resume_paused(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    stand.clock.forward(hours=3)  # nobody's work either: it waits for its turn
+    stand.reconciler.step()
+    say(stand.db, stand.clock, stand.job, *TRAINED[:6], Resumed(step=10), *ENDED)
+    assert stand.job.state is JobState.COMPLETED
+    assert (round(card().elapsed_seconds / 60), round(card().paused_seconds / 60)) == (10, 300)
+    _, drawn = job_card(card())
+    assert "Took 10 min, paused 5 h " in str(drawn)
+    assert "done in 10 min for $0.69 practice money, paused 5 h." in milestone(Notice.COMPLETED, card(), {}, None)[0]
+    assert dict(run_facts.time_and_cost(stand.job))["Took"].startswith("10 min, paused 5 h; ")
+
+
+def test_cancelled_while_it_waits_after_a_rest_it_keeps_its_figures(stand: Stand) -> None:
+    running(stand)
+    pause_job(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    say(stand.db, stand.clock, stand.job, Interrupted(step=10, signal="pause"), first=len(TRAINED) + 1)
+    resume_paused(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    stand.clock.forward(hours=1)
+    cancel(stand)
+    assert (stand.job.state, stand.sums()[1]) == (JobState.CANCELLED, 0)  # what the resume reserved is free again
+    assert stand.job.paused_seconds == pytest.approx(3600, abs=5)
+
+
 def test_a_pause_that_is_not_heard_ends_the_machine_and_the_last_checkpoint_counts(stand: Stand) -> None:
     running(stand)
     pause_job(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
@@ -159,25 +200,107 @@ def test_a_paused_job_that_lost_its_machine_rests_all_the_same(stand: Stand) -> 
     assert stand.job.state is JobState.PAUSED
 
 
-def test_another_tier_bills_only_what_comes(stand: Stand) -> None:
-    running(stand)
-    stand.clock.forward(hours=1)
+def to_modal(stand: Stand) -> None:
+    """As if it had been started at Modal."""
+    configuration = stand.job.configuration.model_copy(update={"tier": "modal-h100"})
+    with stand.db.transaction() as tx:
+        tx.jobs.change_tier(stand.id, configuration, 395, stand.job.estimate)
+
+
+def rest(stand: Stand) -> None:
     pause_job(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
     stand.lose_machine()
     stand.reconciler.step()
+    assert stand.job.state is JobState.PAUSED
+
+
+def test_another_tier_bills_only_what_comes_and_reserves_what_the_rest_takes_there(stand: Stand) -> None:
+    to_modal(stand)
+    running(stand)
+    stand.clock.forward(hours=1)
+    rest(stand)
     before = stand.job
-    resume_paused(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id, tier="modal-h100")
     with stand.db.transaction() as tx:
-        tx.jobs.change_tier(stand.id, stand.job.configuration, 1000)  # as a dearer tier would
+        view = resume_view(tx, team_id=TEAM, job_id=stand.id, now=stand.clock())
+    offered = {offer.tier.gpu: offer.rest for offer in view.offers}
+    assert list(offered) == ["H100", "H200", "B200", "A100-80GB"]  # its own first
+    # Slower by more than it is cheaper.
+    assert offered["A100-80GB"].seconds.expected > offered["H100"].seconds.expected
+    assert offered["B200"].seconds.expected < offered["H100"].seconds.expected
+    resume_paused(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id, tier="modal-b200")
+    assert stand.sums()[1] == offered["B200"].cents_high
+    assert stand.job.estimate.cents_high == before.actual_cost_cents + offered["B200"].cents_high
     stand.reconciler.step()
     say(stand.db, stand.clock, stand.job, *TRAINED[:1])
     stand.clock.forward(hours=1)
     cancel(stand)
     stand.reconciler.step()
     job = stand.job
-    assert job.configuration.tier == "modal-h100"
-    assert job.actual_cost_cents == pytest.approx(before.actual_cost_cents + 1000, abs=3)
+    assert (job.configuration.tier, job.rate_cents_per_hour) == ("modal-b200", 625)
+    assert job.actual_cost_cents == pytest.approx(before.actual_cost_cents + 625, abs=3)
     assert stand.sums() == (job.actual_cost_cents, 0)
+
+
+def test_a_run_stays_with_its_provider(stand: Stand) -> None:
+    running(stand)
+    rest(stand)
+    with pytest.raises(InvalidInput, match="H100, preemptible is another provider's"):
+        resume_paused(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id, tier="modal-h100")
+    assert (stand.job.state, stand.sums()[1]) == (JobState.PAUSED, 0)
+
+
+def test_a_dear_machine_that_is_not_interrupted_takes_an_approval(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sure = [
+        tier.model_copy(update={"preemptible": False, "cents_per_hour": 1_000_000}) if tier.gpu == "H200" else tier
+        for tier in catalog.tiers()
+    ]
+    monkeypatch.setattr(catalog, "tiers", lambda: tuple(sure))
+    to_modal(stand)
+    running(stand)
+    rest(stand)
+    with pytest.raises(ApprovalNeeded, match="needs an approval") as needed:
+        resume_paused(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id, tier="modal-h200")
+    assert "/train, whose review asks for one" in needed.value.fix
+    cancel(stand)
+    with pytest.raises(ApprovalNeeded):
+        try_again(stand.db, stand.files, stand.clock, stand.id, tier="modal-h200")
+    assert try_again(stand.db, stand.files, stand.clock, stand.id).state is JobState.QUEUED
+
+
+def no_gpu_free(stand: Stand) -> None:
+    stand.reconciler.step()
+    stand.compute.without_gpu.add(f"{stand.id}:{stand.job.attempt}")
+    stand.clock.forward(minutes=11)
+    stand.reconciler.step()
+    assert stand.job.state is JobState.QUEUED_WAITING_FOR_GPU
+
+
+def test_waiting_for_a_gpu_it_can_go_to_another_machine_at_once(stand: Stand) -> None:
+    to_modal(stand)
+    no_gpu_free(stand)
+    held = stand.sums()[1]
+    with stand.db.transaction() as tx:
+        assert card_view(tx, job=stand.job, now=stand.clock(), limits=LIMITS).can_switch
+    switch = partial(switch_machine, stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    with pytest.raises(InvalidInput, match="this very machine"):
+        switch(tier="modal-h100")
+    with pytest.raises(InvalidInput, match="another provider"):
+        switch(tier="local")
+    assert stand.sums() == (0, held)
+    assert switch(tier="modal-a100-80gb").state is JobState.QUEUED
+    job = stand.job
+    assert (job.configuration.tier, job.rate_cents_per_hour) == ("modal-a100-80gb", 250)
+    assert stand.sums() == (0, job.estimate.cents_high)
+    assert job.estimate.workload is not None
+    assert job.estimate.workload.tier == "modal-a100-80gb"  # what it takes there is learned from
+    stand.reconciler.step()  # not in five minutes: now
+    assert stand.job.state is JobState.PROVISIONING
+    with pytest.raises(Conflict, match="does not wait for a GPU any more"):
+        switch(tier="modal-h200")
+    say(stand.db, stand.clock, stand.job, *TRAINED, *ENDED)
+    assert stand.sums() == (stand.job.actual_cost_cents, 0)
 
 
 def test_a_paused_job_can_be_cancelled(stand: Stand) -> None:
@@ -261,6 +384,7 @@ class AnybodyDoesAnything(RuleBasedStateMachine):
             )
         stand.compute.ended.clear()
         stand.id = start(stand.db, stand.files, stand.file, stand.clock, name=f"Run {self.number}").id
+        self.line = [stand.id]
         self.said = 0
         self.attempt = 0
 
@@ -309,14 +433,25 @@ class AnybodyDoesAnything(RuleBasedStateMachine):
 
     @rule()
     def retry(self) -> None:
-        self._try(lambda: retry_job(self.stand.db, clock=self.stand.clock, person=ELENA, job_id=self.stand.id))
+        stand = self.stand
+
+        def go_on_as_another() -> None:
+            stand.id = try_again(stand.db, stand.files, stand.clock, stand.id).id
+            self.line.append(stand.id)
+            self.said = self.attempt = 0
+
+        self._try(go_on_as_another)
 
     def teardown(self) -> None:
         """Whatever happened: a job that is cancelled in the end holds no money, and owes what its seconds cost."""
         stand = self.stand
         self._try(lambda: cancel(stand))
         stand.reconciler.step()
-        job = stand.job
+        for job_id in self.line:
+            self._look(job_of(stand.db, job_id))
+
+    def _look(self, job: Job) -> None:
+        stand = self.stand
         assert job.state in TERMINAL
         assert job.actual_cost_cents == job.cost_of(job.billed_seconds)
         with stand.db.transaction() as tx:

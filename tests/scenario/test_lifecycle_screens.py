@@ -12,15 +12,20 @@ from blocks.lifecycle import (
     ACTION_PAUSE,
     ACTION_PROMOTE,
     ACTION_RESUME,
+    ACTION_SWITCH,
     CANCEL_CALLBACK,
     NOTES_ACTION,
     REASON_ACTION,
     RESUME_CALLBACK,
     STOPPED_CALLBACK,
     SURE_ACTION,
+    SWITCH_CALLBACK,
+    TIER_ACTION,
 )
+from functions.capacity import no_gpu
 from functions.model.events import Interrupted
 from functions.model.states import JobState
+from infra.clock import utc_now
 from infra.postgres.database import PostgresDatabase
 from infra.workspace.client import Person
 from tests.scenario.paper import ENDED, TRAINED
@@ -57,7 +62,7 @@ def test_a_run_is_cancelled_from_its_card(stage: Stage) -> None:
     form = stage.elena.wait_view(CANCEL_CALLBACK)
     said = words(form)
     assert "done, step 10 of 10" in said
-    assert "elapsed" in said
+    assert "\nAfter " in said
     assert "pause it instead" in said
     filled = {REASON_ACTION: "Too expensive", NOTES_ACTION: "The client left."}
     refused = stage.elena.submit(form, filled)
@@ -137,3 +142,27 @@ def test_the_queue_says_when_and_a_manager_moves_a_run_to_the_front(
     ephemeral(marcus(stage), "is the next one to start")
     stage.post()
     assert "Next in the queue" in words(stage.card())
+
+
+def test_a_run_that_waits_for_a_gpu_is_sent_to_another_machine_from_its_card(stage: Stage) -> None:
+    job = stage.start()
+    configuration = job.configuration.model_copy(update={"tier": "modal-h100"})
+    with stage.db.transaction() as tx:
+        tx.jobs.change_tier(job.id, configuration, 395, job.estimate)
+    stage.reconciler.step()
+    with stage.db.transaction() as tx:
+        no_gpu(tx, job=stage.job(), reason="no room", now=utc_now())
+    stage.post()
+    stage.elena.click(stage.card(), ACTION_SWITCH)
+    form = stage.elena.wait_view(SWITCH_CALLBACK)
+    said = words(form)
+    assert "It waits for its machine since" in said
+    assert "H200, preemptible: about " in said
+    assert ", up to $" in said
+    assert "H100, preemptible:" not in said
+    assert stage.elena.submit(form, {TIER_ACTION: "modal-a100-80gb"}) == {"ok": True}
+    assert "in the queue for the other machine" in words(stage.elena.wait_view(STOPPED_CALLBACK))
+    assert stage.job().configuration.tier == "modal-a100-80gb"
+    stage.post()
+    assert "Next in the queue" in words(stage.card())
+    assert ACTION_SWITCH not in str(stage.card())

@@ -8,12 +8,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from blocks.again import AGAIN_CALLBACK, AGAIN_STARTED_CALLBACK
 from blocks.card import ACTION_DETAILS, ACTION_DOWNLOAD, ACTION_RETRY
 from blocks.jobs import DETAILS_CALLBACK, LIST_CALLBACK
 from blocks.review import CHECKLIST_ACTION, CHECKLIST_BLOCK, REVIEW_CALLBACK, STARTED_CALLBACK
 from blocks.train_form import ACTION_NAME, ACTION_PRESET, TRAIN_CALLBACK
 from functions.model.events import ArtifactStored, Failed
-from functions.model.states import JobState
 from functions.ports import MODEL_ARTIFACTS
 from infra.postgres.database import PostgresDatabase
 from tests.scenario.paper import ENDED, TRAINED
@@ -120,7 +120,7 @@ def test_a_viewer_may_look_and_not_start(stage: Stage) -> None:
     assert stage.job().name in words(stage.vic.wait_view(DETAILS_CALLBACK))
 
 
-def test_a_failed_job_says_why_and_is_taken_up_again(stage: Stage) -> None:
+def test_a_failed_job_says_why_and_is_tried_again(stage: Stage) -> None:
     stage.start()
     stage.reconciler.step()
     failure = Failed(
@@ -134,12 +134,13 @@ def test_a_failed_job_says_why_and_is_taken_up_again(stage: Stage) -> None:
     card = stage.card()
     assert "packing the adapter needs 40 MB" in words(card)
     assert "It goes on from its last checkpoint" in words(card)
-    for _ in range(2):
-        stage.elena.click(card, ACTION_RETRY)
-    stage.elena.wait_message(CHANNEL, lambda m: "goes on from its last checkpoint" in m["text"])
-    assert stage.job().state is JobState.RECOVERING
+    stage.elena.click(card, ACTION_RETRY)
+    assert stage.elena.submit(stage.elena.wait_view(AGAIN_CALLBACK), {}) == {"ok": True}
+    stage.elena.wait_view(AGAIN_STARTED_CALLBACK)
     stage.reconciler.step()
-    assert [spec.attempt for spec in stage.compute.launched] == [1, 2]
+    first, second = stage.compute.launched
+    assert second.resume_from is not None
+    assert (second.attempt, second.resume_from.work_dir) == (1, first.work_dir)
 
 
 def test_lists_details_home_and_help(stage: Stage) -> None:

@@ -8,14 +8,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from functions.errors import Conflict, InvalidInput, NotAllowed, NotEligible, OverBudget
+from functions.errors import InvalidInput, NotAllowed, NotEligible, OverBudget
 from functions.model.job import JobChoice
 from functions.model.states import JobState
 from functions.model.views import QueueLimits
-from functions.start import retry_job, start_job
+from functions.start import start_job
 from infra.local_files import LocalFiles
 from infra.postgres.database import PostgresDatabase
-from tests.scenario.house import CHANNEL, ELENA, LIMITS, TEAM, VIC, SetClock, add_demo_file, job_of, start
+from tests.scenario.house import CHANNEL, LIMITS, TEAM, VIC, SetClock, add_demo_file, job_of, start
 
 
 @pytest.fixture
@@ -148,11 +148,3 @@ def test_simultaneous_starts_never_spend_more_than_there_is(
     assert started == 4
     assert reserved(rich, clock) == price * 5
     rich.close()
-
-
-def test_only_a_failed_job_is_taken_up_again(
-    db: PostgresDatabase, files: LocalFiles, demo_file: Path, clock: SetClock
-) -> None:
-    job = start(db, files, add_demo_file(db, files, demo_file, clock), clock)
-    with pytest.raises(Conflict, match="only a failed job"):
-        retry_job(db, clock=clock, person=ELENA, job_id=job.id)

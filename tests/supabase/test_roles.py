@@ -12,6 +12,7 @@ import pytest
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
 
+from blocks.again import AGAIN_CALLBACK, AGAIN_STARTED_CALLBACK
 from blocks.card import ACTION_DOWNLOAD, ACTION_RETRY
 from functions.lifecycle import cancel_job, pause_job, resume_paused
 from functions.model.events import Interrupted, Resumed
@@ -82,8 +83,10 @@ def test_a_lost_job_is_recovered_given_up_and_retried_with_three_logins(stage: S
     card = stage.card()
     assert "It was lost 4 times" in words(card)
     stage.elena.click(card, ACTION_RETRY)
-    stage.elena.wait_message(CHANNEL, lambda m: "goes on from its last checkpoint" in m["text"])
-    assert stage.job().state is JobState.RECOVERING
+    assert stage.elena.submit(stage.elena.wait_view(AGAIN_CALLBACK), {}) == {"ok": True}
+    stage.elena.wait_view(AGAIN_STARTED_CALLBACK)
+    assert stage.job().state is JobState.QUEUED
+    assert stage.job().id != job.id
 
 
 def test_stopping_goes_on_with_three_logins(stage: Stage) -> None:

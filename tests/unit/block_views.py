@@ -270,6 +270,12 @@ def card(**changes: Any) -> CardView:
         "can_retry": False,
         "spend": Spend(total_cents=22_18, interruption_cents=59),
         "projection": Projection(spent_cents=22_18, best_cents=46_10, expected_cents=47_32, worst_cents=52_40),
+        "expected_seconds": {
+            Stage.PREPROCESSING: 120.0,
+            Stage.MODEL_LOADING: 660.0,
+            Stage.TRAINING: 43_520.0,
+            Stage.FINALIZATION: 300.0,
+        },
         "track_record": TrackRecord(progress=50, runs=8, mean_error=0.06, in_range=7),
     }
     return CardView(**{**values, **changes})
@@ -295,6 +301,7 @@ def completed_card(**changes: Any) -> CardView:
         "projected_cents": None,
         "projection": None,
         "track_record": None,
+        "expected_seconds": {},
         "spent_cents": 48_91,
     }
     return card(**{**values, **changes})
@@ -352,6 +359,7 @@ def failed_card(**changes: Any) -> CardView:
         "projected_cents": None,
         "projection": None,
         "track_record": None,
+        "expected_seconds": {},
         "spent_cents": 40,
         "can_retry": True,
     }

@@ -52,7 +52,9 @@ def test_the_first_two_lines_tell_where_a_run_stands() -> None:
 
 def test_a_card_in_training_has_stages_trends_money_and_interruptions() -> None:
     shown = _card(views.card())
-    assert "✓ Preprocessing 2 min   ✓ Model loading 11 min   ● Training 1 h 23 m   ○ Finalization" in shown
+    assert (
+        "✓ Preprocessing 2 min   ✓ Model loading 11 min   ● Training 1 h 23 m of ~12 h   ○ Finalization ~5 min" in shown
+    )
     assert "Loss 0.342 ↓ from 0.389   Held-out 0.358 ↓ from 0.412   1,247 tokens/s   GPU 87 % · 58 of 80 GB" in shown
     assert "$22.18 of $45–55   projected $47.32 ($46–53), on track" in shown
     assert "Interrupted 2 times, recovered, 9 min lost" in shown
@@ -82,7 +84,7 @@ def test_a_stage_that_runs_again_after_a_recovery_is_the_one_that_runs() -> None
         item.model_copy(update={"finished_at": None}) if item.stage is Stage.MODEL_LOADING else item for item in again
     )
     shown = _card(views.card(state=JobState.LOADING_MODEL, progress=views.progress(stages=stages)))
-    assert "● Model loading 40 s   ○ Training" in shown
+    assert "● Model loading 40 s of ~11 min   ○ Training ~12 h" in shown
 
 
 def test_a_completed_run_is_ready_to_download() -> None:
@@ -107,7 +109,7 @@ def test_a_failed_run_says_what_why_and_what_to_do() -> None:
     best, again, *_ = blocks[-1]["elements"]
     assert (best["text"]["text"], best["style"]) == ("Retry: batch 4, accumulate 2", "primary")
     assert best["value"] == f"{views.JOB_ID}:smaller_batch"
-    assert (again["text"]["text"], again["value"], "style" in again) == ("Try again", str(views.JOB_ID), False)
+    assert (again["text"]["text"], again["value"], "style" in again) == ("Try again…", str(views.JOB_ID), False)
     assert _actions(job_card(views.failed_card(can_retry=False))[1]) == [ACTION_DETAILS]
 
 

@@ -125,7 +125,7 @@ def test_a_budget_that_is_too_small_names_all_three_amounts() -> None:
 def test_a_tier_that_is_not_offered_is_named_with_its_reason() -> None:
     form = _form(views.form_view())
     offered = [option["value"] for option in _input(form, "tier")["element"]["options"]]
-    assert offered == ["modal-h100"]
+    assert offered == ["modal-h100", "modal-h200", "modal-b200", "modal-a100-80gb"]
     assert "Not offered: every GPU at Modal is preemptible." in _texts(form)
 
 

@@ -32,8 +32,10 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> JobSpec:
     return spec
 
 
-def child(stopped: JobSpec, folder: Path, **changes: Any) -> JobSpec:
-    source = ResumeFrom(work_dir=stopped.work_dir, hyperparameters=stopped.hyperparameters, engine=stopped.engine)
+def child(stopped: JobSpec, folder: Path, *, known: int | None = None, **changes: Any) -> JobSpec:
+    source = ResumeFrom(
+        work_dir=stopped.work_dir, hyperparameters=stopped.hyperparameters, engine=stopped.engine, step=known
+    )
     settings: dict[str, Any] = {"batch_size": 2, "gradient_accumulation_steps": 2} | changes
     spec = job_spec(folder, resume_from=source, **settings)
     return spec.model_copy(update={"data": stopped.data})
@@ -78,3 +80,29 @@ def test_a_checkpoint_that_is_gone_is_said_and_nothing_starts_over(stopped: JobS
     failed = told(spec)[-1]
     assert failed["code"] == "checkpoint_gone"
     assert not losses(spec)
+
+
+def test_what_the_first_job_could_not_deliver_is_told_by_the_next(stopped: JobSpec, tmp_path: Path) -> None:
+    spec = child(stopped, tmp_path / "second", known=2)
+    assert wait(start_job(spec)) == 0
+    at, first = resumed_at(spec), losses(stopped)
+    assert {step: loss for step, loss in losses(spec).items() if step <= at} == {
+        step: loss for step, loss in first.items() if 2 < step <= at
+    }
+    assert [body["step"] for body in told(spec) if body["kind"] == "metrics"] == sorted(losses(spec))
+
+
+def test_a_training_that_is_done_is_only_packed(tmp_path: Path) -> None:
+    whole = job_spec(tmp_path / "whole", epochs=2)
+    assert wait(start_job(whole)) == 0
+    assert not list(Path(whole.work_dir, "checkpoints").glob("step-*"))
+    spec = child(whole, tmp_path / "second", known=4, epochs=2, batch_size=1)
+    assert wait(start_job(spec)) == 0
+    kinds = [body["kind"] for body in told(spec)]
+    assert "resumed" not in kinds
+    assert kinds[-1] == "finished"
+    assert losses(spec) == {step: loss for step, loss in losses(whole).items() if step > 4}
+    measured = [body for job in (whole, spec) for body in told(job) if body["kind"] == "perplexity"]
+    assert measured[0] == measured[1]
+    weights = [Path(job.work_dir, "adapter", "adapter_model.safetensors").read_bytes() for job in (whole, spec)]
+    assert weights[0] == weights[1]
