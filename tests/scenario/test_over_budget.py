@@ -15,10 +15,10 @@ from blocks.over_budget import REFUSAL_CALLBACK
 from blocks.review import CHECKLIST_ACTION
 from blocks.units import money
 from functions.budget import budget_status
-from functions.lifecycle import rest_cents
 from functions.model.approval import ApprovalState
 from functions.model.events import Failed, Interrupted
 from functions.model.money import dollars
+from functions.rest import offers
 from infra.clock import utc_now
 from infra.postgres.database import PostgresDatabase
 from tests.conftest import BUDGET_CENTS
@@ -137,7 +137,12 @@ def test_resuming_without_the_money_leads_to_the_request_for_it(stage: Stage) ->
     limit = spend_all_but(stage, 1)
     assert stage.elena.submit(form, {}) == {"ok": True}
     refused = stage.elena.wait_view(REFUSAL_CALLBACK)
-    ask_for_more(stage, refused, limit, rest_cents(stage.job(), stage.job().rate_cents_per_hour))
+    with stage.db.transaction() as tx:
+        job = stage.job()
+        rest = next(
+            o.rest.cents_high for o in offers(tx, job=job, now=utc_now()) if o.tier.key == job.configuration.tier
+        )
+    ask_for_more(stage, refused, limit, rest)
     stage.elena.click(stage.card(), ACTION_RESUME)
     form = stage.elena.wait_view(RESUME_CALLBACK)
     assert "⚠ Over budget: up to" in words(form)
