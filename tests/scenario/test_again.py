@@ -19,6 +19,7 @@ from blocks.again import (
 from blocks.card import ACTION_DETAILS
 from blocks.failure import ACTION_RETRY, ACTION_RETRY_FIX
 from blocks.jobs import DETAILS_CALLBACK
+from blocks.over_budget import REFUSAL_CALLBACK
 from functions.again import again_view, batch_sizes, changed, next_name, why_no_resume
 from functions.errors import Conflict, InvalidInput
 from functions.lifecycle import cancel_job
@@ -26,6 +27,7 @@ from functions.lineage import origin_of
 from functions.model.again import AgainChoice
 from functions.model.events import Failed, Resumed
 from functions.model.job import Job
+from functions.model.people import Role
 from functions.model.states import JobState
 from infra.postgres.database import PostgresDatabase
 from reports import run_facts
@@ -258,7 +260,14 @@ def test_a_try_that_cannot_start_says_why_in_the_window(stage: Stage) -> None:
     with stage.db.transaction() as tx:
         tx.ledger.set_limit(TEAM, 1)
     stage.elena.submit(asked, {})
-    assert "too little" in words(stage.elena.wait_view(AGAIN_REFUSED_CALLBACK))
+    assert "too little" in words(stage.elena.wait_view(REFUSAL_CALLBACK))
+    stage.elena.close(stage.elena.views()[-1], whole_stack=True)
+    stage.elena.click(stage.card(), ACTION_RETRY)
+    asked = stage.elena.wait_view(AGAIN_CALLBACK)
+    with stage.db.transaction() as tx:
+        tx.people.set_role(TEAM, "U0ELENA", Role.VIEWER)
+    stage.elena.submit(asked, {})
+    assert "viewer" in words(stage.elena.wait_view(AGAIN_REFUSED_CALLBACK))
     assert stage.jobs() == 1
 
 

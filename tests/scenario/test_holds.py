@@ -16,9 +16,8 @@ from functions.model.events import Failed, Interrupted, Resumed, Stage, StageCha
 from functions.model.money import BudgetStatus
 from functions.model.states import JobState
 from functions.spend import spend_of
-from functions.start import retry_job
 from infra.postgres.database import PostgresDatabase
-from tests.scenario.house import ELENA, TEAM, add_demo_file, say, start
+from tests.scenario.house import ELENA, TEAM, add_demo_file, say, start, try_again
 from tests.scenario.paper import ENDED, TRAINED
 from tests.scenario.test_jobs_live import Stand
 
@@ -52,12 +51,13 @@ def test_cancelled_in_the_queue_after_a_pause(stand: Stand) -> None:
     assert stand.sums() == (stand.job.actual_cost_cents, 0)
 
 
-def test_cancelled_before_the_next_attempt_of_a_retry(stand: Stand) -> None:
+def test_cancelled_in_the_queue_after_trying_again(stand: Stand) -> None:
     say(stand.db, stand.clock, stand.job, Failed(code="unknown", what="It broke."), first=len(TRAINED) + 1)
-    retry_job(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    failed = stand.job
+    stand.id = try_again(stand.db, stand.files, stand.clock, failed.id).id
     assert stand.sums()[1] > 0
     cancel(stand)
-    assert stand.sums() == (stand.job.actual_cost_cents, 0)
+    assert stand.sums() == (failed.actual_cost_cents, 0)
 
 
 def test_what_runs_is_spent_first_from_what_is_set_aside(stand: Stand) -> None:
