@@ -60,6 +60,11 @@ class Evidence:
         parents = {job["parent_id"] for job in self.jobs}
         return frozenset(job["id"] for job in self.jobs if job["status"] == "failed" and job["id"] in parents)
 
+    @property
+    def cut_short(self) -> frozenset[UUID]:
+        """Jobs that nothing whole is expected of: tried again, or cancelled by somebody."""
+        return self.continued | {job["id"] for job in self.jobs if job["status"] == "cancelled"}
+
     def of(self, rows: list[Row], job: Row, key: str = "job_id") -> list[Row]:
         """The rows of one job."""
         return [row for row in rows if row[key] == job["id"]]
@@ -84,7 +89,7 @@ def gather(house: Installation, curves: dict[str, Curve], lost_trainers: list[tu
         processes=trainers_alive(runs),
         lost_trainers=lost_trainers,
     )
-    seen.leftovers = leftovers(house.data_dir, besides=seen.continued)
+    seen.leftovers = leftovers(house.data_dir, besides=seen.cut_short)
     return seen
 
 
@@ -101,7 +106,7 @@ def _spools(runs: Path) -> dict[tuple[UUID, int], list[tuple[int, str]]]:
 def leftovers(data_dir: Path, *, besides: Collection[UUID] = ()) -> list[str]:
     """Files and folders that are no more than half of something, and checkpoints that nobody needs any more.
 
-    `besides`: runs that failed and were tried again may keep their checkpoints and what they were writing.
+    `besides`: runs that were tried again or cancelled may keep their checkpoints and what they were writing.
     """
     found, kept = [], {str(job_id) for job_id in besides}
     for root in ("runs", "files"):

@@ -13,12 +13,19 @@ from random import Random
 
 from functions.errors import NotFound
 from tests.recovery.installation import Installation, LiveJob
+from tests.recovery.people import CANCELLABLE, PAUSABLE, People
 
 # While a trainer has a process of its own.
 TRAINER_STATES = ("provisioning", "recovering", "preprocessing", "loading_model", "training", "finalizing")
-STATES = ("queued", *TRAINER_STATES, "interrupted", "failed", "completed")
+STATES = ("queued", *TRAINER_STATES, "interrupted", "paused", "failed", "completed")
 AFTER_LOSS = ("interrupted", "recovering", "failed")
 LOSSES = ("trainer killed", "trainer terminated", "trainer killed in a save")
+_WHERE = {
+    "trainer killed in a save": ("training",),
+    "person pauses": PAUSABLE,
+    "person cancels": CANCELLABLE,
+    "person moves to the front": ("queued",),
+}
 _SAVE_PATIENCE_S = 4.0
 _SAVE_LOOK_S = 0.0005
 _SLACK_METHODS = ("chat.postMessage", "chat.postMessage", "chat.update", "files.completeUploadExternal", "*")
@@ -31,6 +38,7 @@ class Faults:
         self._house = house
         self._rng = rng
         self._ends: list[threading.Timer] = []
+        people = People(house)
         # (when, job, attempt) of trainers that were killed without a word, for how soon it was noticed.
         self.lost_trainers: list[tuple[float, str, int]] = []
         self.kinds: dict[str, Callable[[LiveJob], bool]] = {}
@@ -60,17 +68,20 @@ class Faults:
             "slack says later": self._slack("ratelimit", retry_after=1),
             "slack fails": self._slack("status", status=500),
             "slack drops after": self._slack("drop_after"),
+            "person pauses": people.pause,
+            "person cancels": people.cancel,
+            "person moves to the front": people.promote,
         }
 
     def applies(self, kind: str, state: str) -> bool:
         """Whether a fault can happen to a job in a state."""
-        if kind == "trainer killed in a save":
-            return state == "training"
+        if kind in _WHERE:
+            return state in _WHERE[kind]
         return state in TRAINER_STATES if kind.startswith("trainer") else state in STATES
 
     def is_of_one_job(self, kind: str) -> bool:
         """Whether it hits one job alone."""
-        return kind.startswith("trainer")
+        return kind.startswith(("trainer", "person"))
 
     def do(self, kind: str, job: LiveJob) -> bool:
         """Make it happen; False where there was nothing to hit."""

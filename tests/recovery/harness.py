@@ -24,6 +24,7 @@ from tests.recovery.evidence import Evidence, gather, leftovers, trainers_alive
 from tests.recovery.faults import AFTER_LOSS, LOSSES, STATES, Faults
 from tests.recovery.installation import Installation, LiveJob, installation
 from tests.recovery.invariants import violations
+from tests.recovery.people import People
 from tests.recovery.reference import begin_references, curve
 from tests.recovery.report import Happened, Report
 from tests.scenario.house import CHANNEL
@@ -31,6 +32,7 @@ from tests.scenario.house import CHANNEL
 _TICK_S = 0.05
 _LOSE = 0.3
 _PRESS_AGAIN_S = 6.0
+_REST_OF_A_PAUSE_S = 2.5
 _REST_S = 300.0
 _REFERENCES_S = 240.0
 _LOGGED = re.compile(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception|Unavailable|Timeout|Disconnect)\b.{0,80})", re.MULTILINE)
@@ -62,6 +64,8 @@ class Chaos:
         self._chooser = Chooser(self._rng, plan.kinds or list(self._faults.kinds), STATES, self._faults.applies)
         self._references: subprocess.Popen[bytes] | None = None
         self._pressed: dict[str, float] = {}
+        self._people = People(house)
+        self._paused: dict[UUID, float] = {}
         self._confirmed: set[str] = set()
         self.continued: frozenset[UUID] = frozenset()
         self._began = time.monotonic()
@@ -122,15 +126,23 @@ class Chaos:
         jobs = self._house.jobs()
         if jobs is None:
             return []
-        for job in jobs:
-            if job.state == "failed" and not job.tried:
-                self._press_again(job)
+        self._take_up(jobs)
         # A failed one counts too, and keeps its file: it is to be tried again.
-        open_ones = [job for job in jobs if job.state != "completed" and not job.tried]
+        open_ones = [job for job in jobs if job.state not in ("completed", "cancelled") and not job.tried]
         if len(open_ones) < self._plan.running + 1:
             self._start(len(self._house.started) + 1, {job.file for job in open_ones})
         self._begin_references(jobs)
         return [job for job in jobs if job.fresh]
+
+    def _take_up(self, jobs: list[LiveJob]) -> None:
+        """Try failed jobs again, and let paused ones go on, as people would who look from time to time."""
+        for job in jobs:
+            if job.state == "failed" and not job.tried:
+                self._press_again(job)
+            elif job.state == "paused":
+                since = self._paused.setdefault(job.id, time.monotonic())
+                if time.monotonic() - since > _REST_OF_A_PAUSE_S and self._people.resume(job):
+                    del self._paused[job.id]
 
     def _start(self, number: int, taken: Collection[str]) -> None:
         # Files take turns; the next one is free unless its job was hit again and again.
@@ -161,8 +173,8 @@ class Chaos:
                 except PersonError:
                     return  # the card does not say yet that it failed
 
-    def _begin_references(self, jobs: list[LiveJob]) -> None:
-        """The runs to compare with, as soon as there is a spec of each training file."""
+    def _begin_references(self, jobs: list[LiveJob], *, at_the_end: bool = False) -> None:
+        """The runs to compare with, once there is a spec of each training file; at the end, of those there are."""
         if self._references is not None:
             return
         specs = {}
@@ -170,7 +182,7 @@ class Chaos:
             path = job.work_dir / "spec-1.json"
             if path.exists() and (job.work_dir / "training-data.jsonl").exists() and _is_whole(path):
                 specs[job.file] = path
-        if len(specs) == self._plan.training_files:
+        if len(specs) == self._plan.training_files or (at_the_end and specs):
             self._references = begin_references(self._folder / "references", list(specs.values()))
 
     def _come_to_rest(self) -> None:
@@ -180,9 +192,7 @@ class Chaos:
             jobs = self._house.jobs()
             if jobs is None:
                 continue
-            for job in jobs:
-                if job.state == "failed" and not job.tried:
-                    self._press_again(job)
+            self._take_up(jobs)
             self._begin_references(jobs)
             waiting = self._house.ask("select count(*) as n from outbox where status in ('pending', 'sending')")
             alive = trainers_alive((self._house.data_dir / "runs").resolve())
@@ -193,11 +203,12 @@ class Chaos:
                 waiting
                 and not waiting[0]["n"]
                 and not alive
-                and all(job.state == "completed" or job.tried for job in jobs)
+                and all(job.state in ("completed", "cancelled") or job.tried for job in jobs)
             ):
                 return
 
     def _look(self) -> Evidence:
+        self._begin_references(self._house.jobs() or [], at_the_end=True)
         assert self._references is not None, "no job got as far as to have a spec"
         self._references.wait(_REFERENCES_S)
         names = [path.name for path in (self._folder / "references").iterdir() if path.is_dir()]
@@ -206,7 +217,7 @@ class Chaos:
         report = self.report
         report.violations = violations(seen)
         report.jobs, report.attempts = len(seen.jobs), len(seen.attempts)
-        report.interruptions = sum(len(job["progress"]["interruptions"]) for job in seen.jobs)
+        report.interruptions = sum(len(job["progress"].get("interruptions", ())) for job in seen.jobs)
         report.failures = len([row for row in seen.audit if row["action"] == "job.failed"])
         report.retries = len([job for job in seen.jobs if job["parent_id"]])
         self.continued = seen.continued

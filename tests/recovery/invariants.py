@@ -23,7 +23,10 @@ _SUMS = "SHA256SUMS"
 
 
 def no_job_is_lost(seen: Evidence) -> Iterator[str]:
-    """Every job that was started is there, and completed in the end: itself, or the last that tried it again."""
+    """Every job that was started is there, and completed in the end: itself, or the last that tried it again.
+
+    One that somebody cancelled may be cancelled.
+    """
     there = {job["id"]: job for job in seen.jobs}
     tries: dict[Any, list[Row]] = {}
     for job in seen.jobs:
@@ -40,7 +43,8 @@ def no_job_is_lost(seen: Evidence) -> Iterator[str]:
                 yield f"{last['name']} was tried again {len(tries[last['id']])} times at once"
             last = tries[last["id"]][-1]
             reached.add(last["id"])
-        if last["status"] != "completed":
+        cancelled = last["status"] == "cancelled" and _asked(seen, last, "cancel")
+        if last["status"] != "completed" and not cancelled:
             failure = (last["progress"] or {}).get("failure")
             yield f"{last['name']} is stuck in {last['status']}: {failure}"
     for job_id in there.keys() - reached:
@@ -59,8 +63,8 @@ def jobs_fail_for_the_reason_they_say(seen: Evidence) -> Iterator[str]:
 def every_event_arrived_once(seen: Evidence) -> Iterator[str]:
     """What a trainer wrote down is what the service has: numbered from 1 without a gap, nothing else.
 
-    The last words of a run that failed have nobody who brings them along; what matters in them is told by the run
-    that goes on from it.
+    The last words of a run that failed or was cancelled have nobody who brings them along; what matters in them is told
+    by the run that goes on from it.
     """
     stored: dict[tuple[Any, int], list[tuple[int, str]]] = {}
     for event in seen.events:
@@ -69,22 +73,24 @@ def every_event_arrived_once(seen: Evidence) -> Iterator[str]:
         got, said = stored.get(key, []), seen.spools.get(key, [])
         if [seq for seq, _ in got] != list(range(1, len(got) + 1)):
             yield f"job {key[0]} attempt {key[1]}: stored events are numbered {[seq for seq, _ in got]}"
-        if got != (said[: len(got)] if key[0] in seen.continued else said):
+        if got != (said[: len(got)] if key[0] in seen.cut_short else said):
             yield f"job {key[0]} attempt {key[1]}: {len(said)} events were written, {len(got)} arrived"
 
 
 def losses_are_those_of_an_uninterrupted_run(seen: Evidence) -> Iterator[str]:
     """The history has every step once, with the very number that the same run without faults has.
 
-    That of a run that failed and was tried again ends early, without a gap before it.
+    That of a run that was tried again or cancelled ends early, without a gap before it.
     """
     for job in seen.jobs:
-        expected = seen.curves[job["file_name"]]
         points = seen.of(seen.points, job, "training_job_id")
+        if not points and job["id"] in seen.cut_short:
+            continue
+        expected = seen.curves[job["file_name"]]
         trained = {row["step"]: row["training_loss"] for row in points if row["training_loss"] is not None}
         held_out = {row["step"]: row["validation_loss"] for row in points if row["validation_loss"] is not None}
         for what, got, wanted in (("training", trained, expected.training), ("held-out", held_out, expected.held_out)):
-            if job["id"] in seen.continued:
+            if job["id"] in seen.cut_short:
                 wanted = {step: loss for step, loss in wanted.items() if step <= max(got, default=-1)}
             if got.keys() != wanted.keys():
                 steps = sorted(got.keys() ^ wanted.keys())
@@ -96,7 +102,7 @@ def losses_are_those_of_an_uninterrupted_run(seen: Evidence) -> Iterator[str]:
 
 
 def the_ledger_adds_up(seen: Evidence) -> Iterator[str]:
-    """Nothing stays reserved; what was settled is what was billed; each ending released and settled once."""
+    """Nothing stays reserved; what was settled is what was billed; each ending and each pause released once."""
     for job in seen.jobs:
         entries = seen.of(seen.ledger, job)
         cents: Counter[str] = Counter()
@@ -109,9 +115,10 @@ def the_ledger_adds_up(seen: Evidence) -> Iterator[str]:
             recorded = job["actual_cost_cents"]
             yield f"{job['name']}: settled {cents['settle']}, recorded {recorded}, billed for {cost} cents"
         kinds = Counter(entry["kind"] for entry in entries)
-        endings = len(_endings(seen, job))
-        # A second ending within the same cent has nothing to settle.
-        if kinds["release"] != endings or not 1 <= kinds["settle"] <= endings or kinds["reserve"] != endings:
+        endings = len(_endings(seen, job)) + _told(seen, job)["paused"]
+        # A second ending within the same cent has nothing to settle, nor has one that no machine spoke before.
+        settled = int(cost > 0) <= kinds["settle"] <= endings
+        if kinds["release"] != endings or not settled or kinds["reserve"] != endings:
             yield f"{job['name']}: {endings} endings, but {dict(kinds)} entries"
 
 
@@ -132,12 +139,11 @@ def billed_time_is_that_of_the_attempts(seen: Evidence) -> Iterator[str]:
 
 
 def each_ending_is_on_record_once(seen: Evidence) -> Iterator[str]:
-    """The audit log has one start and one ending a job: completed, or failed and tried again."""
+    """The audit log has one start and one ending a job: completed, cancelled, or failed and tried again."""
     for job in seen.jobs:
         counted = Counter(row["action"] for row in seen.audit if row["target"] == str(job["id"]))
-        failed = job["id"] in seen.continued
-        ended = (counted["job.completed"], counted["job.failed"], counted["job.cancelled"])
-        if counted["job.started"] != 1 or ended != (not failed, failed, 0):
+        endings = {name: counted[f"job.{name}"] for name in ("completed", "failed", "cancelled")}
+        if counted["job.started"] != 1 or endings != {**dict.fromkeys(endings, 0), _ended(seen, job): 1}:
             yield f"{job['name']}: {dict(counted)}"
 
 
@@ -152,8 +158,7 @@ def each_job_has_one_card(seen: Evidence) -> Iterator[str]:
             yield f"{job['name']}: {len(cards)} cards in the channel, the database knows {known}"
             continue
         text = cards[0]["text"]
-        ended = "failed" if job["id"] in seen.continued else "completed"
-        if not text.startswith(f"{job['name']}: {ended}") or dollars(job["actual_cost_cents"]) not in text:
+        if not text.startswith(f"{job['name']}: {_ended(seen, job)}") or dollars(job["actual_cost_cents"]) not in text:
             yield f"{job['name']}: its card says {text!r}, it cost {dollars(job['actual_cost_cents'])}"
 
 
@@ -189,23 +194,43 @@ def each_milestone_was_told_once(seen: Evidence) -> Iterator[str]:
 def nothing_worth_telling_was_left_untold(seen: Evidence) -> Iterator[str]:
     """Start, held-out measurements, each interruption, each recovery and each ending have their milestone."""
     for job in seen.jobs:
-        told = Counter(row["notice"] for row in seen.of(seen.outbox, job))
-        endings = Counter(action for action in _endings(seen, job))
+        told = _told(seen, job)
+        done = Counter(row["action"] for row in seen.audit if row["target"] == str(job["id"]))
         events = [(row["kind"], row["body"]) for row in seen.of(seen.events, job)]
+        losses = job["progress"].get("interruptions", ())  # of one that was cancelled in the queue nothing is known
         wanted = {
             "started": int(any(kind == "stage" and _begins_training(body) for kind, body in events)),
             "held_out": len({body["step"] for kind, body in events if kind == "held_out" and body["step"]}),
-            "interrupted": len(job["progress"]["interruptions"]),
-            "recovered": len([loss for loss in job["progress"]["interruptions"] if loss["resumed_at"]]),
-            "completed": endings["job.completed"],
-            "failed": endings["job.failed"],
+            "interrupted": len(losses),
+            "recovered": len([loss for loss in losses if loss["resumed_at"]]),
+            "completed": done["job.completed"],
+            "failed": done["job.failed"],
+            "cancelled": done["job.cancelled"],
+            "resumed": done["job.resumed"],
         }
         got = {notice: told[notice] for notice in wanted}
-        # One that goes on from another says so once, unless it was interrupted before it could.
-        if job["parent_id"] and got["recovered"] == wanted["recovered"] + 1:
-            wanted["recovered"] += 1
+        # One that goes on from another, or after a pause, says so once, unless it was stopped before it could.
+        more = got["recovered"] - wanted["recovered"]
+        if 0 < more <= got["resumed"] + bool(job["parent_id"]):
+            wanted["recovered"] += more
         if got != wanted:
             yield f"{job['name']}: milestones {got}, wanted {wanted}"
+
+
+def _told(seen: Evidence, job: Row) -> Counter[str]:
+    return Counter(row["notice"] for row in seen.of(seen.outbox, job))
+
+
+def _ended(seen: Evidence, job: Row) -> str:
+    """How it should have ended."""
+    if job["status"] == "cancelled" and _asked(seen, job, "cancel"):
+        return "cancelled"
+    return "failed" if job["id"] in seen.continued else "completed"
+
+
+def _asked(seen: Evidence, job: Row, what: str) -> bool:
+    """Whether somebody asked that it stop."""
+    return any(row["target"] == str(job["id"]) and row["action"] == f"job.{what}_asked" for row in seen.audit)
 
 
 def _begins_training(body: Row) -> bool:
@@ -215,7 +240,7 @@ def _begins_training(body: Row) -> bool:
 def every_stage_was_told_to_its_end(seen: Evidence) -> Iterator[str]:
     """A finished run has no stage that looks as if it were still to come, or still going on."""
     for job in seen.jobs:
-        stages = {item["stage"]: item["status"] for item in job["progress"]["stages"]}
+        stages = {item["stage"]: item["status"] for item in job["progress"].get("stages", ())}
         if job["status"] == "completed" and set(stages.values()) != {"complete"}:
             yield f"{job['name']}: {stages}"
 
@@ -239,7 +264,7 @@ def no_file_is_half(seen: Evidence) -> Iterator[str]:
         yield f"left behind: {path}"
     for job in seen.jobs:
         rows = seen.of(seen.artifacts, job)
-        if len(rows) != 1 and not (job["id"] in seen.continued and not rows):
+        if len(rows) != 1 and not (job["id"] in seen.cut_short and not rows):
             yield f"{job['name']}: {len(rows)} artifacts"
         for row in rows:
             yield from (
