@@ -18,6 +18,9 @@ SAY: LiteralString = (
     " values ('T', %s, %s, %s, '{}', now(), 'k', now())"
 )
 DECIDE: LiteralString = "update approval_requests set state = %s, decided_by = 'U0EVE' where team_id = 'T'"
+POINT: LiteralString = (
+    "insert into training_metrics_history (training_job_id, step, attempt, at) values (%s, 1, 0, now())"
+)
 NOTE: LiteralString = "insert into approval_events (request_id, at, actor, event) values (%s, now(), %s, %s)"
 
 
@@ -65,6 +68,7 @@ def test_what_is_a_process_s_work(
         (INGEST, "update job_attempts set call_id = 'x'", ()),
         (INGEST, "update gpu_waits set reason = 'x'", ()),
         (FUNCTIONS, "update retry_suggestions set fix_key = 'x'", ()),
+        (BOT, POINT, (JOB,)),  # it is no job that goes on from another one
         (BOT, "update invoices set cents = 1", ()),
         (BOT, "update top_ups set cents = 1", ()),
         (BOT, "update clients set team_id = 'x'", ()),

@@ -15,7 +15,7 @@ from psycopg.errors import InsufficientPrivilege
 from blocks.again import AGAIN_CALLBACK, AGAIN_STARTED_CALLBACK
 from blocks.card import ACTION_DOWNLOAD, ACTION_RETRY
 from functions.lifecycle import cancel_job, pause_job, resume_paused
-from functions.model.events import Interrupted, Resumed
+from functions.model.events import Failed, Interrupted, Resumed
 from functions.model.job import CANCEL_REASONS
 from functions.model.states import JobState
 from functions.ports import MODEL_ARTIFACTS, CallState
@@ -87,6 +87,23 @@ def test_a_lost_job_is_recovered_given_up_and_retried_with_three_logins(stage: S
     stage.elena.wait_view(AGAIN_STARTED_CALLBACK)
     assert stage.job().state is JobState.QUEUED
     assert stage.job().id != job.id
+
+
+def test_a_run_goes_on_from_another_one_with_three_logins(stage: Stage) -> None:
+    first = stage.start()
+    stage.reconciler.step()
+    stage.tell(*TRAINED, Failed(code="disk_full", what="The disk is full.", step=10))
+    stage.post()
+    stage.elena.click(stage.card(), ACTION_RETRY)
+    assert stage.elena.submit(stage.elena.wait_view(AGAIN_CALLBACK), {}) == {"ok": True}
+    stage.elena.wait_view(AGAIN_STARTED_CALLBACK)
+    made = stage.job()
+    with stage.db.transaction() as tx:
+        assert [point.step for point in tx.jobs.points(made.id, 10)] == [5]
+    stage.reconciler.step()
+    stage.tell(*TRAINED[:6], *ENDED)
+    stage.post()
+    assert f"Tried again as {made.name}: completed" in words(stage.card_of(first.id))
 
 
 def test_stopping_goes_on_with_three_logins(stage: Stage) -> None:
