@@ -15,9 +15,8 @@ from functions.errors import Unavailable
 from functions.jobs import card_view
 from functions.model.job_spec import JobSpec
 from functions.model.states import JobState
-from functions.start import retry_job
 from infra.postgres.database import PostgresDatabase
-from tests.scenario.house import ELENA, LIMITS, job_of, start
+from tests.scenario.house import LIMITS, job_of, start, try_again
 from tests.scenario.stage import words
 from tests.scenario.test_jobs_live import Stand
 from tests.scenario.test_lifecycle import more_files
@@ -128,7 +127,7 @@ def test_a_launch_that_keeps_failing_fails_the_job_and_says_what_to_do(
     assert stand.sums() == (0, 0)
     assert stand.notices() == ["failed"]
 
-    retry_job(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    again = try_again(stand.db, stand.files, stand.clock, stand.id)
     stand.reconciler.step()
-    stand.reconciler.step()
+    assert job_of(stand.db, again.id).state is JobState.PROVISIONING
     assert len(stand.compute.launched) == 1
