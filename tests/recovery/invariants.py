@@ -157,8 +157,10 @@ def each_job_has_one_card(seen: Evidence) -> Iterator[str]:
         if [card["ts"] for card in cards] != known or len(known) != 1:
             yield f"{job['name']}: {len(cards)} cards in the channel, the database knows {known}"
             continue
-        text = cards[0]["text"]
-        if not text.startswith(f"{job['name']}: {_ended(seen, job)}") or dollars(job["actual_cost_cents"]) not in text:
+        text, cents = cards[0]["text"], job["actual_cost_cents"]
+        # One that was cancelled in the queue has no cost to tell of.
+        costs = dollars(cents) if cents or _ended(seen, job) != "cancelled" else ""
+        if not text.startswith(f"{job['name']}: {_ended(seen, job)}") or costs not in text:
             yield f"{job['name']}: its card says {text!r}, it cost {dollars(job['actual_cost_cents'])}"
 
 
