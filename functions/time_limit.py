@@ -28,28 +28,28 @@ def time_limit(*, job: Job, configured: timedelta | None) -> float:
 def over_limit(*, job: Job, attempt: Attempt, configured: timedelta | None, now: datetime) -> Failed | None:
     """Why the running attempt has to stop where it has passed its time or its cap, else None."""
     running_since = attempt.billed_from if attempt.ended_at is None else None
-    seconds = job.billed_now(now, running_since)
-    cap = job.cap_cents
+    seconds, cap = job.billed_now(now, running_since), job.cap_cents
     if cap is not None and job.cost_of(seconds) >= cap:
-        return Failed(
-            code=FailureCode.TIMEOUT,
-            what=f"The run was stopped at {dollars(cap)}, the most that was approved for it.",
-            why=f"It was expected to cost at most {dollars(job.estimate.cents_high)}.",
-            fixes=("Train for fewer epochs.",),
-            step=job.progress.step,
-            limit_seconds=seconds,
-            cap_cents=cap,
-        )
+        what = f"The run was stopped at {dollars(cap)}, the most that was approved for it."
+        why = f"It was expected to cost at most {dollars(job.estimate.cents_high)}."
+        return _stopped(job, what, why, limit_seconds=seconds, cap_cents=cap)
     limit = time_limit(job=job, configured=configured)
-    if seconds <= limit:
-        return None
+    if seconds > limit:
+        what = f"The run was stopped: it took longer than its limit of {span(limit)}."
+        why = f"It was expected to take at most {span(job.estimate.seconds.high)}."
+        return _stopped(job, what, why, limit_seconds=limit)
+    return None
+
+
+def _stopped(job: Job, what: str, why: str, *, limit_seconds: float, cap_cents: int | None = None) -> Failed:
     return Failed(
         code=FailureCode.TIMEOUT,
-        what=f"The run was stopped: it took longer than its limit of {span(limit)}.",
-        why=f"It was expected to take at most {span(job.estimate.seconds.high)}.",
+        what=what,
+        why=why,
         fixes=("Train for fewer epochs.",),
         step=job.progress.step,
-        limit_seconds=limit,
+        limit_seconds=limit_seconds,
+        cap_cents=cap_cents,
     )
 
 
