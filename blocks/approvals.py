@@ -139,7 +139,7 @@ def _money(request: Approval) -> list[Block]:
         stop = f", stopped at {money(quoted.cap_cents)}" if quoted.cap_cents else ""
         lines.append(f"Estimate *{span}*{marked}, {money(quoted.cents_high)} is set aside{stop}")
     if quoted.limit_cents:
-        line = f"Month: {money(quoted.used_cents)} of {money(quoted.limit_cents)} used"
+        line = f"Budget: {money(quoted.used_cents)} of {money(quoted.limit_cents)} used"
         if quoted.after_cents != quoted.used_cents:
             line += f" → {money(quoted.after_cents)}"
         if quoted.after_cents > quoted.limit_cents and quoted.grace_cents:

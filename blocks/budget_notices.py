@@ -55,7 +55,7 @@ def _changed(data: Data) -> MessageParts:
     before, after = _cents(data, "before_cents"), _cents(data, "after_cents")
     verb = "raised" if after > before else "lowered"
     who = mention(str(data.get("by") or ""))
-    fact = f"the monthly training budget from {money(before)} to {money(after)}"
+    fact = f"the training budget from {money(before)} to {money(after)}"
     text = f"{who} {verb} {fact}."
     why = safe_lines(str(data.get("why") or ""), 600)
     return text, [section(f"{text}\n“{why}”" if why else text), context(_left(data))]

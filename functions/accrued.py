@@ -21,17 +21,16 @@ def job_cents_now(tx: Transaction, *, job: Job, now: datetime) -> int:
     return spend_of(job, now=now, running_since=running_since(tx, job)).total_cents
 
 
-def held_and_accrued(tx: Transaction, *, team_id: str, now: datetime) -> tuple[int, int]:
-    """(cents set aside beyond what their jobs have cost by now, what the team's active jobs have cost unsettled).
+def accrued_and_covered(tx: Transaction, *, team_id: str, now: datetime) -> tuple[int, int]:
+    """(cents that the team's active jobs have cost unsettled, how many of them were set aside for).
 
     A job that costs more than was set aside for it uses the budget all the same.
     """
-    _, reserved = tx.ledger.sums(team_id, now)
-    used_up = accrued = 0
+    covered = accrued = 0
     for job in tx.jobs.in_states(ACTIVE):
         if job.team_id == team_id:
             booked = tx.ledger.booked_for(job.id)
             unsettled = max(0, job_cents_now(tx, job=job, now=now) - booked.settled_cents)
             accrued += unsettled
-            used_up += min(unsettled, booked.reserved_cents)
-    return reserved - used_up, accrued
+            covered += min(unsettled, booked.reserved_cents)
+    return accrued, covered

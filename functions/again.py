@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from functions import catalog
 from functions.access import require
+from functions.approval_rules import require_no_approval
 from functions.budget import budget_status
 from functions.checkpoints import checkpoint_source
 from functions.configure import quote_for
@@ -31,7 +32,7 @@ from functions.names import NAME_MAX
 from functions.pace import elapsed_seconds
 from functions.ports import Clock, Database, Files, Transaction
 from functions.queue import place_of_next, require_place_in_queue
-from functions.rest import require_no_approval, require_tier_of_same, rest_of
+from functions.rest import ASK_ANEW, require_tier_of_same, rest_of
 from functions.start import enqueue
 from functions.start_warnings import over_budget_warning
 
@@ -137,7 +138,7 @@ def _enqueue(
     option = chosen_file(tx, files, team_id=parent.team_id, file_id=parent.training_file_id)
     require_eligible(option)
     require_place_in_queue(tx, team_id=parent.team_id, limits=limits)
-    require_no_approval(view.estimate, catalog.tier(configuration.tier))
+    require_no_approval(view.estimate, catalog.tier(configuration.tier), fix=ASK_ANEW)
     lineage = Lineage(
         parent_id=parent.id,
         kind="resume" if view.resumes else "retry",
@@ -248,7 +249,10 @@ def why_no_resume(parent: Job, source: Job | None, configuration: Configuration,
     if differing:
         return f"Its checkpoint does not fit another {', '.join(differing).replace('_', ' ')}, so it starts over."
     trained = source.progress.stage(Stage.TRAINING).status == "complete"
-    if trained and changes_between(source.configuration, configuration):
+    # Where it is packed changes nothing of what was trained.
+    if trained and any(
+        change.name not in ("tier", "preset") for change in changes_between(source.configuration, configuration)
+    ):
         return "Its training is complete; with other settings it starts over."
     if not trained and (source.progress.checkpoint_step or 0) >= total_steps:
         return f"Its checkpoint is of step {source.progress.checkpoint_step}, beyond the {total_steps} of this try."

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from functions.errors import InvalidInput, NotAllowed, TooLate
+from functions.errors import ApprovalNeeded, InvalidInput, NotAllowed, TooLate
 from functions.model.approval import Approval, ApprovalKind, ApprovalState
 from functions.model.catalog import PRACTICE_PROVIDER, Tier
 from functions.model.estimate import Estimate
+from functions.model.money import dollars
 from functions.model.people import Person, Role
 
 # FR1.1.3 asks for a confirmation of an on-demand job above this; here somebody else confirms it, budget or not.
@@ -45,6 +46,18 @@ def needs_approval(estimate: Estimate, tier: Tier, remaining_cents: int) -> Appr
     if not tier.preemptible and tier.provider != PRACTICE_PROVIDER and estimate.cents_high > COSTLY_CENTS:
         return ApprovalKind.COSTLY_START
     return None
+
+
+def require_no_approval(estimate: Estimate, tier: Tier, *, fix: str) -> None:
+    """Let a start, or the rest of a run, pass that nobody else has to agree to, whatever is left of the budget.
+
+    Raises:
+        ApprovalNeeded: it is dear, and is not interrupted; with this way out.
+    """
+    if needs_approval(estimate, tier, remaining_cents=estimate.cents_high) is ApprovalKind.COSTLY_START:
+        raise ApprovalNeeded(
+            f"A run without interruptions that may cost {dollars(estimate.cents_high)} needs an approval.", fix=fix
+        )
 
 
 def require_decider(person: Person, request: Approval, *, break_glass: bool) -> None:

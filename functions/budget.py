@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from functions.accrued import held_and_accrued
+from functions.accrued import accrued_and_covered
 from functions.errors import OverBudget
 from functions.model.job import Job
 from functions.model.money import BudgetStatus, EntryKind, Period, dollars
@@ -16,13 +16,14 @@ from functions.prepaid import prepaid_cents
 def budget_status(tx: Transaction, *, team_id: str, now: datetime) -> BudgetStatus:
     """Limit with what was paid in, spent in the period, by jobs that run as well, and set aside beyond that."""
     rules = tx.ledger.rules(team_id)
-    settled, _ = tx.ledger.sums(team_id, rules.period.start(now))
-    held, accrued = held_and_accrued(tx, team_id=team_id, now=now)
+    # The ledger last: a job that is settled in between is then counted at least once.
+    accrued, covered = accrued_and_covered(tx, team_id=team_id, now=now)
+    settled, reserved = tx.ledger.sums(team_id, rules.period.start(now))
     prepaid = prepaid_cents(tx, team_id=team_id, period=rules.period, now=now)
     return BudgetStatus(
         limit_cents=rules.limit_cents + prepaid,
         spent_cents=settled + accrued,
-        reserved_cents=held,
+        reserved_cents=max(0, reserved - covered),
         prepaid_cents=prepaid,
         grace_percent=rules.grace_percent,
         hard_stop=rules.hard_stop,

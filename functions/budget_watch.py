@@ -1,4 +1,4 @@
-"""Tells those who answer for the budget how far it is used: once a month, level and limit, louder the higher."""
+"""Tells those who answer for the budget how far it is used: once a period, level and limit, louder the higher."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def watch_budget(tx: Transaction, *, team_id: str, now: datetime) -> None:
     status = budget_status(tx, team_id=team_id, now=now)
     made = forecast(tx, team_id=team_id, now=now)
     rolling = status.period is Period.ROLLING_30_DAYS
-    data, key = notice_data(status, made), f"{now:%Y-%m-%d}:{status.limit_cents}"
+    data, key = notice_data(status, made), f"{now:%Y-%m-%d}:{status.limit_cents - status.prepaid_cents}"
     if not rolling:
         key = f"{now:%Y-%m}:{status.limit_cents}"
     level = level_reached(made.spent_cents, status.limit_cents)
-    if level is not None and not (rolling and _told(tx, team_id, Notice.BUDGET_ALERT, status.limit_cents, now, level)):
+    if level is not None and not (rolling and _told(tx, team_id, Notice.BUDGET_ALERT, data["set_cents"], now, level)):
         tell_team(
             tx,
             team_id=team_id,
@@ -51,14 +51,14 @@ def watch_budget(tx: Transaction, *, team_id: str, now: datetime) -> None:
             channel_id=None if level >= _LOUD else "",
         )
     at_risk = made.active and made.committed.expected > status.limit_cents >= made.spent_cents
-    if at_risk and not (rolling and _told(tx, team_id, Notice.BUDGET_RISK, status.limit_cents, now)):
+    if at_risk and not (rolling and _told(tx, team_id, Notice.BUDGET_RISK, data["set_cents"], now)):
         tell_team(tx, team_id=team_id, notice=Notice.BUDGET_RISK, key=key, data=data, now=now, channel_id="")
 
 
-def _told(tx: Transaction, team_id: str, notice: Notice, limit_cents: int, now: datetime, level: int = 0) -> bool:
+def _told(tx: Transaction, team_id: str, notice: Notice, set_cents: object, now: datetime, level: int = 0) -> bool:
     """Whether this was told of this limit, at this level or a higher one, within the period that counts."""
     told = tx.outbox.told_team(team_id, notice, Period.ROLLING_30_DAYS.start(now))
-    return any(data["limit_cents"] == limit_cents and data.get("level", 0) >= level for data in told)
+    return any(data.get("set_cents") == set_cents and data.get("level", 0) >= level for data in told)
 
 
 def level_reached(spent_cents: int, limit_cents: int) -> int | None:
@@ -74,6 +74,7 @@ def notice_data(status: BudgetStatus, made: Forecast) -> NoticeData:
         "period": status.period.value,
         "spent_cents": made.spent_cents,
         "limit_cents": status.limit_cents,
+        "set_cents": status.limit_cents - status.prepaid_cents,
         "reserved_cents": status.reserved_cents,
         "remaining_cents": status.remaining_cents,
         "active": made.active,

@@ -145,10 +145,11 @@ def _apply(tx: Transaction, job: Job, attempt: int, events: list[Event], now: da
     tx.jobs.update(job.id, progress=progress, started_at=None if job.started_at else started_at)
     moved = job.model_copy(update={"progress": progress, "started_at": started_at})
     until = _last_word(tx, job, now) if isinstance(events[-1].body, Interrupted) else now
+    # Before the states: the first word and the last may come in one batch, and what was launched has not failed to.
+    if current and job.state in (JobState.PROVISIONING, JobState.RECOVERING):
+        on_first_word(tx, job=job, now=now)
     for state in states[1:]:
         moved = move(tx, job=moved, state=state, now=now, until=until)
-    if current and any(isinstance(event.body, StageChanged) for event in events):
-        on_first_word(tx, job=job, now=now)
     if any(isinstance(event.body, Metrics | HeldOut) for event in events):
         raise_alerts(tx, job=moved, now=now)
     watch_spend(tx, job=moved, now=now)

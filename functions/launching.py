@@ -266,10 +266,13 @@ _OS_TROUBLE = {
 
 
 def _unlaunched(tx: Transaction, job_id: UUID, number: int) -> tuple[Job, Attempt] | tuple[None, None]:
-    """The job, its row locked, and its attempt, if that is the current one and still to be launched."""
+    """The job, its row locked, and its attempt, if that is the current one and still to be launched.
+
+    One that somebody has asked to stop meanwhile is not.
+    """
     job = tx.jobs.get(job_id, lock=True)
     attempt = tx.jobs.attempt(job_id, number) if job and job.attempt == number else None
-    if job is None or attempt is None or attempt.call_id or attempt.ended_at:
+    if job is None or job.stop is not None or attempt is None or attempt.call_id or attempt.ended_at:
         return None, None
     return job, attempt
 

@@ -106,9 +106,10 @@ class Reconciler:
         lost = job.progress.interruptions[-1] if job.progress.interruptions else None
         if attempt is None or not attempt.call_id or lost is None or not lost.wait_for_call:
             return False
-        if not self._compute.poll(attempt.call_id).running:
+        call = self._compute.poll(attempt.call_id)
+        if not call.running:
             return False
-        attempt = self._seen(attempt)
+        attempt = self._seen(attempt, call)
         hopeless = not lost.planned and job.recoveries >= MAX_RECOVERIES
         if not hopeless and not self._finds_no_gpu(attempt, since=lost.at):
             return True
@@ -117,8 +118,7 @@ class Reconciler:
 
     def _check(self, job: Job, attempt: Attempt) -> None:
         call = self._compute.poll(attempt.call_id)
-        if call.running:
-            attempt = self._seen(attempt)
+        attempt = self._seen(attempt, call)
         heard = attempt.last_event_at or attempt.launched_at
         if call.running and self._stopped_for_time(job, attempt):
             call = CallState(running=False, note="stopped at its limit")
@@ -138,9 +138,11 @@ class Reconciler:
             call = CallState(running=False, note=f"no sign of life for {SILENCE.seconds // 60} minutes{known}")
         self._lost(job.id, attempt, call, until)
 
-    def _seen(self, attempt: Attempt) -> Attempt:
-        """The attempt, which runs now; that is noted from time to time, for the process that looks after it next."""
+    def _seen(self, attempt: Attempt, call: CallState) -> Attempt:
+        """The attempt; that it runs is noted from time to time, for the process that looks after it next."""
         now, last = self._clock(), attempt.seen_at
+        if not (call.running and call.known):
+            return attempt
         if last is not None and now - last < _NOTE_EVERY:
             return attempt
         since = attempt.watched_since if last is not None and now - last <= GAP else None
@@ -165,7 +167,7 @@ class Reconciler:
         with self._db.transaction() as tx:
             job = tx.jobs.get(job_id, lock=True)
             now = self._clock()
-            if job is None or job.attempt != attempt.attempt:
+            if job is None or job.attempt != attempt.attempt or job.stop is not None:
                 return
             if is_legal(job.state, JobState.QUEUED_WAITING_FOR_GPU):
                 minutes = round((now - attempt.launched_at).total_seconds() / 60)
@@ -175,10 +177,11 @@ class Reconciler:
         """End the machine of a job that a person wants to stop; a pause first has time to save where it is."""
         until = self._clock()
         if attempt is not None and not attempt.ended_at and attempt.call_id:
-            if self._compute.poll(attempt.call_id).running:
+            call = self._compute.poll(attempt.call_id)
+            if call.running:
                 patience = PAUSE_PATIENCE if job.stop and job.stop.kind is StopKind.PAUSE else timedelta(0)
                 if job.stop and self._clock() - job.stop.at < patience:
-                    self._seen(attempt)
+                    self._seen(attempt, call)
                     return
                 self._compute.cancel(attempt.call_id)
                 until = self._clock()

@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from functions import catalog
-from functions.approval_rules import needs_approval
+from functions.approval_rules import require_no_approval
 from functions.configure import quote_for
 from functions.diagnosis import memory_needs
 from functions.errors import ApprovalNeeded, InvalidInput
 from functions.estimate import planned_steps
 from functions.file_options import get_file
 from functions.history import team_history
-from functions.model.approval import ApprovalKind
 from functions.model.catalog import Tier
 from functions.model.estimate import Estimate, Span
 from functions.model.job import Configuration, Job
@@ -21,6 +20,7 @@ from functions.model.views import TierOffer
 from functions.ports import Transaction
 from functions.words import gigabytes
 
+ASK_ANEW = "Choose a cheaper machine; or start it anew with /train, whose review asks for an approval."
 # Of a run that goes on from a checkpoint, this much is spent anew on preparing, measuring and packing.
 _FIXED_SHARE = 0.15
 
@@ -67,7 +67,7 @@ def offer_of(tx: Transaction, *, job: Job, key: str, now: datetime) -> TierOffer
 
     Raises:
         InvalidInput: it is not offered, another provider's, too small, or nobody knows the model's speed on it.
-        ApprovalNeeded: it is dear and is not interrupted; somebody else has to agree to that.
+        ApprovalNeeded: it is dear and is not interrupted, or passes what was approved.
         NotFound: the training file is gone.
     """
     tier = require_tier_of_same(job.configuration, key)
@@ -77,21 +77,14 @@ def offer_of(tx: Transaction, *, job: Job, key: str, now: datetime) -> TierOffer
         raise InvalidInput(
             f"This run does not fit {tier.name}, which has {there}.", field="tier", fix="Choose a larger machine."
         )
-    require_no_approval(found.rest, tier)
-    return found
-
-
-def require_no_approval(estimate: Estimate, tier: Tier) -> None:
-    """Let pass what nobody else has to agree to.
-
-    Raises:
-        ApprovalNeeded: it is dear and is not interrupted.
-    """
-    if needs_approval(estimate, tier, remaining_cents=estimate.cents_high) is ApprovalKind.COSTLY_START:
+    if job.cap_cents is None:
+        require_no_approval(found.rest, tier, fix=ASK_ANEW)
+    elif tier.key != job.configuration.tier and job.actual_cost_cents + found.rest.cents_expected > job.cap_cents:
         raise ApprovalNeeded(
-            f"What is left may cost {dollars(estimate.cents_high)} on {tier.name}, which needs an approval.",
-            fix="Choose a machine that may be interrupted; or start it anew with /train, whose review asks for one.",
+            f"With the rest on {tier.name} it would pass the {dollars(job.cap_cents)} that was approved for it.",
+            fix=ASK_ANEW,
         )
+    return found
 
 
 def require_tier_of_same(configuration: Configuration, key: str) -> Tier:

@@ -8,19 +8,16 @@ from uuid import uuid4
 
 from functions import catalog
 from functions.access import require
-from functions.approval_rules import needs_approval
+from functions.approval_rules import require_no_approval
 from functions.budget import reserve
 from functions.configure import (
     configuration_of,
     quote,
     startable,
 )
-from functions.errors import ApprovalNeeded, BrightRunError, InvalidInput, NotFound
+from functions.errors import BrightRunError, InvalidInput, NotFound
 from functions.memory import memory_need
-from functions.model.approval import ApprovalKind
-from functions.model.estimate import Estimate
 from functions.model.job import Job, JobChoice, NewJob
-from functions.model.money import dollars
 from functions.model.outbox import Notice
 from functions.model.people import Permission, Person
 from functions.model.training_file import TrainingFile
@@ -135,7 +132,7 @@ def _start(
     require_place_in_queue(tx, team_id=team_id, limits=limits)
     estimate = quote(tx, team_id=team_id, file=option.file, choice=choice, now=now)
     if not terms.approved:
-        require_no_approval(estimate, choice.tier)
+        require_no_approval(estimate, catalog.tier(choice.tier), fix="Ask for one with “Ask for approval…” above.")
     new = NewJob(
         id=uuid4(),
         team_id=team_id,
@@ -151,20 +148,6 @@ def _start(
         cap_cents=terms.cap_cents,
     )
     return enqueue(tx, new, file=option.file, now=now, terms=terms)
-
-
-def require_no_approval(estimate: Estimate, tier: str) -> None:
-    """Let a start pass that nobody else has to agree to, whatever is left of the budget.
-
-    Raises:
-        ApprovalNeeded: it is costly, and cannot be taken away.
-    """
-    kind = needs_approval(estimate, catalog.tier(tier), remaining_cents=estimate.cents_high)
-    if kind is ApprovalKind.COSTLY_START:
-        raise ApprovalNeeded(
-            f"A run without interruptions that may cost {dollars(estimate.cents_high)} needs an approval.",
-            fix="Ask for one with “Ask for approval…” above.",
-        )
 
 
 def enqueue(

@@ -48,13 +48,15 @@ class Files(Protocol):
 class CallState(NamedTuple):
     """How a launched attempt stands. `exit_code` is None while it runs or where none is known.
 
-    `log_tail` holds the last lines of one that ended by an error, where they can be had.
+    `log_tail` holds the last lines of one that ended by an error, where they can be had. Where its provider could not
+    be asked it is taken to run, and is not `known` to.
     """
 
     running: bool
     exit_code: int | None = None
     note: str = ""
     log_tail: tuple[str, ...] = ()
+    known: bool = True
 
 
 class Compute(Protocol):

@@ -105,7 +105,7 @@ class ModalCompute:
         if (call_id, note) not in self._said:
             self._said.add((call_id, note))
             log.warning("call %s: %s; it is taken to run on", call_id, note)
-        return CallState(running=True, note=note)
+        return CallState(running=True, note=note, known=False)
 
     def waits_for_gpu(self, call_id: str) -> bool:
         """Whether inputs of the trainer wait for a container. Modal does not say which; one that is silent is one.

@@ -13,7 +13,8 @@ from functions.model.people import Role
 from tests.scenario.house import TEAM
 from tests.scenario.stage import Stage
 
-PATIENCE_MS = 15_000
+# The first check of a file loads the tokenizer; on a busy machine that takes long.
+PATIENCE_MS = 40_000
 
 
 def act(place: Page | Locator, action_id: str) -> Locator:

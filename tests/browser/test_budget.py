@@ -38,7 +38,7 @@ def test_a_manager_raises_the_limit_on_a_phone(stage: Stage, marcus: Page) -> No
     marcus.get_by_test_id("modal-close").click()
     expect(marcus.get_by_test_id("modal")).to_have_count(0)
     stage.post()
-    expect(marcus.locator("#main article").last).to_contain_text("raised the monthly training budget from $500 to $750")
+    expect(marcus.locator("#main article").last).to_contain_text("raised the training budget from $500 to $750")
     with stage.db.transaction() as tx:
         assert tx.ledger.rules(TEAM).limit_cents == 750_00
 

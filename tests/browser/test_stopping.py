@@ -83,18 +83,14 @@ def test_a_failed_run_that_does_not_fit_in_the_budget_any_more(stage: Stage, ele
     stage.tell(Failed(code="disk_full", what="The disk is full.", step=10), first=len(TRAINED) + 1)
     stage.post()
     limit_is(stage, 0)
-    act(card(elena), ACTION_RETRY).click()
-    expect(elena.locator("#main")).to_contain_text("too little", timeout=PATIENCE_MS)
-    act(card(elena), ACTION_AGAIN).click()
-    form = modal(elena, AGAIN_CALLBACK)
-    expect(form).to_contain_text("A budget manager can raise the limit.", timeout=PATIENCE_MS)
-    elena.get_by_test_id("modal-submit").click()
-    act(modal(elena, REFUSAL_CALLBACK), ACTION_ASK_LIMIT).click()
-    expect(modal(elena, ASK_LIMIT_CALLBACK)).to_contain_text("For this run", timeout=PATIENCE_MS)
-    close(elena)
-    act(elena.locator("#main article", has_text="too little"), ACTION_ASK_LIMIT).click()
-    expect(modal(elena, ASK_LIMIT_CALLBACK)).to_contain_text("is missing", timeout=PATIENCE_MS)
-    close(elena)
+    for press in (ACTION_RETRY, ACTION_AGAIN):
+        act(card(elena), press).click()
+        form = modal(elena, AGAIN_CALLBACK)
+        expect(form).to_contain_text("A budget manager can raise the limit.", timeout=PATIENCE_MS)
+        elena.get_by_test_id("modal-submit").click()
+        act(modal(elena, REFUSAL_CALLBACK), ACTION_ASK_LIMIT).click()
+        expect(modal(elena, ASK_LIMIT_CALLBACK)).to_contain_text("For this run", timeout=PATIENCE_MS)
+        close(elena)
     assert stage.jobs() == 1
     assert stage.job().state is JobState.FAILED
 

@@ -12,6 +12,7 @@ from functions.jobs import card_view
 from functions.model.events import SEQ_STRIDE as STRIDE
 from functions.model.events import Body, Event, EventBatch, Interrupted, Resumed
 from functions.model.states import JobState
+from functions.ports import CallState
 from functions.reconcile import SILENCE
 from infra.postgres.database import PostgresDatabase
 from tests.scenario.house import LIMITS, say
@@ -181,3 +182,17 @@ def test_silence_counts_across_processes(stand: Stand) -> None:
         stand.other_reconciler(stand.compute).step()
         stand.clock.forward(minutes=1)
     assert stand.job.progress.interruptions[0].cause == "no sign of life for 30 minutes"
+
+
+def test_while_the_provider_cannot_be_asked_nothing_is_known_to_run(stand: Stand) -> None:
+    running(stand)
+    call, last_word = f"{stand.id}:1", stand.clock()
+    stand.compute.ended[call] = CallState(running=True, note="Modal could not be asked", known=False)
+    for _ in range(20):
+        stand.clock.forward(minutes=1)
+        stand.reconciler.step()
+    stand.compute.ended[call] = CallState(running=False, note="killed by SIGKILL")
+    stand.reconciler.step()
+    assert stand.job.state is JobState.INTERRUPTED
+    assert stand.job.billed_seconds <= (last_word - stand.job.created_at).total_seconds()
+    owed(stand)

@@ -109,7 +109,7 @@ def test_a_manager_changes_the_limit_and_everybody_is_told(stage: Stage, databas
     stage.post()
     for place in (CHANNEL, "D0PRIYA"):
         (told,) = [m for m in stage.client.all_messages(place) if "raised" in m["text"]]
-        assert told["text"] == "<@U0MARCUS> raised the monthly training budget from $500 to $750."
+        assert told["text"] == "<@U0MARCUS> raised the training budget from $500 to $750."
         assert REASON in words(told)
     said = words(open_budget(stage.elena))
     assert "*$750 of $750 left in 30 days*" in said

@@ -251,3 +251,17 @@ def test_two_loops_at_once_recover_a_job_once(stand: Stand) -> None:
         loop._launcher.recover(stand.id)  # each has seen that nothing runs any more
     assert (stand.job.state, stand.job.attempt, stand.job.recoveries) == (JobState.RECOVERING, 2, 1)
     assert stand.compute.running() == [f"{stand.id}:2"]
+
+
+def test_a_job_that_is_cancelled_while_its_launch_is_prepared_is_not_launched(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unpacked_meanwhile(_: str) -> None:
+        cancel(stand)
+
+    monkeypatch.setattr(stand.compute, "model_path", unpacked_meanwhile)
+    stand.reconciler.step()
+    assert stand.compute.launched == []
+    stand.reconciler.step()
+    assert stand.job.state is JobState.CANCELLED
+    assert stand.sums() == (0, 0)

@@ -13,6 +13,7 @@ from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
 
 from blocks.again import AGAIN_CALLBACK, AGAIN_STARTED_CALLBACK
+from blocks.approvals import ACTION_APPROVE, ACTION_ASK_START, ASK_CALLBACK, REASON_ACTION
 from blocks.card import ACTION_DOWNLOAD, ACTION_RETRY
 from functions.lifecycle import cancel_job, pause_job, resume_paused
 from functions.model.events import Failed, Interrupted, Resumed
@@ -23,6 +24,7 @@ from infra.clock import utc_now
 from infra.postgres.database import PostgresDatabase
 from infra.postgres.migrations import migrate
 from tests.logins import GROUPS, create_logins, login_name, url_as
+from tests.scenario.deciding import WHY, copies, limit
 from tests.scenario.house import ELENA, TEAM
 from tests.scenario.paper import ENDED, TRAINED
 from tests.scenario.stage import CHANNEL, Stage, staged, words
@@ -306,3 +308,18 @@ def test_a_machine_that_its_owner_starts_again_is_heard_with_ingest_s_login(stag
         attempt = tx.jobs.attempt(job.id, 1)
     assert attempt is not None
     assert attempt.gone_at is not None
+
+
+def test_an_approved_run_that_says_its_first_and_last_word_at_once_was_launched(stage: Stage) -> None:
+    """As after an hour without the service: told with the bot's login, ingest may not say that it failed to start."""
+    limit(stage, 53)  # cents: the run's 55 pass it within the grace
+    review = stage.open_review()
+    stage.elena.click(review, ACTION_ASK_START)
+    assert stage.elena.submit(stage.elena.wait_view(ASK_CALLBACK), {REASON_ACTION: WHY}) == {"ok": True}
+    marcus = stage.client.as_user("U0MARCUS")
+    marcus.click(copies(stage)[1], ACTION_APPROVE)
+    marcus.wait_message(marcus.im(), lambda m: ": approved." in m.get("text", ""))
+    stage.reconciler.step()
+    stage.tell(*TRAINED, *ENDED)
+    assert stage.job().state is JobState.COMPLETED
+    assert "✓ Approved and launched" in words(copies(stage)[0])
