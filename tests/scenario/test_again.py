@@ -130,6 +130,11 @@ def test_where_only_packing_is_left_that_alone_is_quoted(stand: Stand) -> None:
     assert second.lineage is not None
     assert second.lineage.resume_step == second.estimate.steps > 5
     assert second.estimate.cents_high < 0.2 * first.estimate.cents_high
+    elsewhere = first.configuration.model_copy(update={"tier": "another"})  # where it is packed changes nothing
+    assert why_no_resume(first, first, elsewhere, 100) == ""
+    longer = first.configuration.hyperparameters.model_copy(update={"epochs": 9})
+    other = first.configuration.model_copy(update={"hyperparameters": longer})
+    assert why_no_resume(first, first, other, 100) == "Its training is complete; with other settings it starts over."
 
 
 def test_a_try_waits_for_its_turn_and_the_window_says_when(stand: Stand, demo_file: Path, tmp_path: Path) -> None:

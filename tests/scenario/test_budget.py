@@ -175,6 +175,10 @@ def test_a_level_is_told_once_in_thirty_rolling_days(db: PostgresDatabase, clock
     assert watch() == []
     spend(db, 410_00, clock())
     assert watch() == [80]
+    # What was paid in raises the limit, and does so ever less as it is used: that is no news.
+    spend(db, 10_00, clock(), EntryKind.TOP_UP)
+    clock.forward(days=1)
+    assert watch() == []
 
 
 def test_a_forecast_holds_what_runs_what_waits_and_the_pace(
