@@ -78,12 +78,13 @@ def basis(estimate: Estimate, preset: str) -> str:
 
 
 def accuracy(estimate: Estimate, preset: str) -> str:
-    """`Past estimates for Balanced were within ±12 % (9 runs in 90 days).`, or that there is none yet."""
+    """`Past estimates for Balanced were within ±12 % on average; 8 of 9 runs …`, or that there is none yet."""
     name = safe(preset, 60)
     if estimate.past_error is None or not estimate.past_runs:
         return f"Past estimates for {name}: no history yet."
     runs = count(estimate.past_runs, "run")
-    return f"Past estimates for {name} were within ±{share(estimate.past_error)} on average ({runs} in 90 days)."
+    told = f"{estimate.past_in_range:,} of {runs} in 90 days ended in their range"
+    return f"Past estimates for {name} were within ±{share(estimate.past_error)} on average; {told}."
 
 
 def reliability(record: InterruptionRecord) -> str:

@@ -110,6 +110,7 @@ def estimate_run(
         history_jobs=predicted.like_this,
         past_error=accuracy.mean_error if accuracy else None,
         past_runs=accuracy.runs if accuracy else 0,
+        past_in_range=accuracy.in_range if accuracy else 0,
         source=_source(workload, predicted),
         workload=workload,
         made_at=now,

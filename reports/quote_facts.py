@@ -160,7 +160,9 @@ def _accuracy(quote: QuoteView, preset: str) -> str:
     if estimate.past_error is None or not estimate.past_runs:
         return f"How past estimates for {preset} did: no history yet."
     runs = count(estimate.past_runs, "run")
-    return f"Past estimates for {preset} were within ±{estimate.past_error * 100:.0f} % on average ({runs} in 90 days)."
+    mean = f"within ±{estimate.past_error * 100:.0f} % on average"
+    told = f"{estimate.past_in_range:,} of {runs} in 90 days ended in their range"
+    return f"Past estimates for {preset} were {mean}; {told}."
 
 
 def asked(quote: QuoteView) -> str:

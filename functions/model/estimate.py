@@ -102,7 +102,8 @@ class Estimate(_Record):
     `cents_low` to `cents_high` is the range that people see; the reservation takes `cents_high`.
     The parts (`gpu_cents`, `evaluation_cents`, `interruption_cents`, `storage_cents`) add up to the expected cost.
     `history_jobs` says on how many finished jobs of this tier and base model it rests. `past_error` is the mean
-    relative error of what people were told of this preset in the last 90 days, in `past_runs` runs.
+    relative error of what people were told of this preset in the last 90 days, in `past_runs` runs, of which
+    `past_in_range` ended in the range that was told.
     `algorithm` is the version of what computed it.
     """
 
@@ -120,6 +121,7 @@ class Estimate(_Record):
     history_jobs: int
     past_error: float | None
     past_runs: int = 0
+    past_in_range: int = 0
     source: str
     workload: Workload | None = None
     algorithm: str = ALGORITHM

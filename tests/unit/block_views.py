@@ -117,6 +117,7 @@ def estimate(**changes: Any) -> Estimate:
         "history_jobs": 34,
         "past_error": 0.09,
         "past_runs": 12,
+        "past_in_range": 11,
         "source": "34 finished runs like this one",
         "made_at": NOW,
     }
