@@ -70,8 +70,8 @@ def notification(view: CardView) -> str:
         measured = job.progress.perplexity
         said = f"completed, {verdict(measured).badge}" if measured else "completed"
         said += f", {spent(view)}"
-    elif job.state is JobState.FAILED:
-        said = f"failed, {spent(view)} spent"
+    elif job.state is JobState.FAILED or (job.state is JobState.CANCELLED and view.spent_cents):
+        said += f", {spent(view)} spent"
     elif job.progress.plan and job.state not in (JobState.CANCELLED, JobState.QUEUED):
         said += f", {percent(view.fraction)}"
     return f"{safe(job.name, 150)}: {said}"

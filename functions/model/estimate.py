@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -130,6 +131,8 @@ class Estimate(_Record):
     def part(self, share: float) -> Estimate:
         """The estimate of a share of the run, for one that goes on from a checkpoint. Nothing is learned from it."""
         cents = {name: round(getattr(self, name) * share) for name in _CENTS}
+        # Set aside is a whole cent at least: a share of one is not nothing.
+        cents["cents_high"] = math.ceil(self.cents_high * share)
         seconds = Span(
             low=self.seconds.low * share, expected=self.seconds.expected * share, high=self.seconds.high * share
         )

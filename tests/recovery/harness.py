@@ -67,7 +67,7 @@ class Chaos:
         self._people = People(house)
         self._paused: dict[UUID, float] = {}
         self._confirmed: set[str] = set()
-        self.continued: frozenset[UUID] = frozenset()
+        self.cut_short: frozenset[UUID] = frozenset()
         self._began = time.monotonic()
         self.report = Report(seed=plan.seed, hits=self._chooser.hits, pairs=self._chooser.pairs)
 
@@ -220,7 +220,7 @@ class Chaos:
         report.interruptions = sum(len(job["progress"].get("interruptions", ())) for job in seen.jobs)
         report.failures = len([row for row in seen.audit if row["action"] == "job.failed"])
         report.retries = len([job for job in seen.jobs if job["parent_id"]])
-        self.continued = seen.continued
+        self.cut_short = seen.cut_short
         report.events, report.messages = len(seen.events), len(seen.messages)
         report.slowest_notice = _slowest_notice(seen)
         report.line = dict(self._house.wire.met)
@@ -247,7 +247,7 @@ def run_chaos(plan: Plan, folder: Path) -> Report:
     report = chaos.report
     report.seconds["total"] = time.monotonic() - began
     data = folder / "data"
-    left = trainers_alive((data / "runs").resolve()) + leftovers(data, besides=chaos.continued)
+    left = trainers_alive((data / "runs").resolve()) + leftovers(data, besides=chaos.cut_short)
     if left:
         report.violations.setdefault("nothing_outlives_the_installation", left)
     return report
