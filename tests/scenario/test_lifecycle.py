@@ -262,7 +262,7 @@ def test_a_dear_machine_that_is_not_interrupted_takes_an_approval(
     rest(stand)
     with pytest.raises(ApprovalNeeded, match="needs an approval") as needed:
         resume_paused(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id, tier="modal-h200")
-    assert "/train, whose review asks for one" in needed.value.fix
+    assert "/train, whose review asks for an approval" in needed.value.fix
     cancel(stand)
     with pytest.raises(ApprovalNeeded):
         try_again(stand.db, stand.files, stand.clock, stand.id, tier="modal-h200")
