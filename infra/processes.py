@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import threading
@@ -13,18 +12,15 @@ from slack_bolt.adapter.socket_mode import SocketModeHandler
 
 from bot.commands import COMMANDS
 from bot.sending import sender
-from functions.digest import BudgetLoop
-from functions.errors import BrightRunError
 from infra.clock import utc_now
 from infra.http.app import create_http_app
 from infra.http.stripe import StripeRoutes
 from infra.local_files import LocalFiles
+from infra.loops import reconciling, repeat
 from infra.settings import LOCAL_APP_TOKEN, LOCAL_BOT_TOKEN, DatabaseRole, Settings
 from infra.wiring import build_parts, seed_managers_group, slack_client
 from infra.workspace.app import WorkspaceConfig
 from infra.workspace.serving import serve
-
-log = logging.getLogger(__name__)
 
 _IDLE_SECONDS = 0.25
 
@@ -101,7 +97,8 @@ def run_bot(settings: Settings) -> None:
     if handler is not None:
         handler.connect()  # type: ignore[no-untyped-call]
     seed_managers_group(parts.db, settings, slack_client(settings))
-    _repeat(sender(parts.context(), slack_client(settings, retries=False)), stop, _IDLE_SECONDS)
+    send = sender(parts.context(), slack_client(settings, retries=False))
+    repeat(send, pause=_IDLE_SECONDS, until=stop.is_set, rest=stop.wait)
     if handler is not None:
         handler.client.auto_reconnect_enabled = False
         handler.close()  # type: ignore[no-untyped-call]
@@ -111,31 +108,9 @@ def run_bot(settings: Settings) -> None:
 def run_reconcile(settings: Settings) -> None:
     """The reconcile loop."""
     parts = build_parts(settings, DatabaseRole.FUNCTIONS)
-    reconciler = parts.reconciler()
-    budgets = BudgetLoop(parts.db, clock=utc_now)
-
-    def step() -> bool:
-        reconciler.step()
-        budgets.step()
-        return False
-
-    _repeat(step, stop_signal(), settings.reconcile_seconds)
+    stop = stop_signal()
+    repeat(reconciling(parts), pause=settings.reconcile_seconds, until=stop.is_set, rest=stop.wait)
     parts.db.close()
-
-
-def _repeat(step: Callable[[], bool], stop: threading.Event, pause: float) -> None:
-    """Call `step` until the stop; it returns whether there is more to do at once."""
-    while not stop.is_set():
-        try:
-            busy = step()
-        except BrightRunError as error:
-            log.warning("%s; trying again", error)
-            busy = False
-        except Exception:
-            log.exception("unexpected error; trying again")
-            busy = False
-        if not busy:
-            stop.wait(pause)
 
 
 def _end_with_parent() -> None:

@@ -10,15 +10,13 @@ from collections.abc import Callable
 from starlette.applications import Starlette
 
 from bot.sending import sender
-from functions.digest import BudgetLoop
-from functions.errors import BrightRunError, InvalidInput
+from functions.errors import InvalidInput
 from infra.clock import utc_now
 from infra.http.app import create_http_app
 from infra.http.stripe import StripeRoutes
+from infra.loops import reconciling, repeat
 from infra.settings import Settings
 from infra.wiring import Parts, build_parts, seed_managers_group, slack_client
-
-log = logging.getLogger(__name__)
 
 _OUTBOX_PAUSE_SECONDS = 0.25
 # What a machine of one's own makes up or keeps in its data folder, containers have to be told.
@@ -73,37 +71,21 @@ def run_loops(seconds: float) -> None:
     parts = _parts()
     seed_managers_group(parts.db, parts.settings, slack_client(parts.settings))
     send = sender(parts.context(), slack_client(parts.settings, retries=False))
-    reconciler = parts.reconciler()
-
-    budgets = BudgetLoop(parts.db, clock=utc_now)
-
-    def reconcile() -> bool:
-        reconciler.step()
-        budgets.step()
-        return False
-
     end = time.monotonic() + seconds
+
+    def rest(pause: float) -> None:
+        time.sleep(min(pause, max(0.0, end - time.monotonic())))
+
+    def loop(name: str, step: Callable[[], bool], pause: float) -> threading.Thread:
+        how = {"pause": pause, "until": lambda: time.monotonic() >= end, "rest": rest}
+        return threading.Thread(target=repeat, args=(step,), kwargs=how, name=name)
+
     loops = [
-        threading.Thread(target=_repeat, args=(send, _OUTBOX_PAUSE_SECONDS, end), name="outbox"),
-        threading.Thread(target=_repeat, args=(reconcile, parts.settings.reconcile_seconds, end), name="reconcile"),
+        loop("outbox", send, _OUTBOX_PAUSE_SECONDS),
+        loop("reconcile", reconciling(parts), parts.settings.reconcile_seconds),
     ]
-    for loop in loops:
-        loop.start()
-    for loop in loops:
-        loop.join()
+    for thread in loops:
+        thread.start()
+    for thread in loops:
+        thread.join()
     parts.db.close()
-
-
-def _repeat(step: Callable[[], bool], pause: float, end: float) -> None:
-    while time.monotonic() < end:
-        try:
-            busy = step()
-        except BrightRunError as error:
-            log.warning("%s; trying again", error)
-            busy = False
-        except Exception:
-            # One loop that ends early leaves jobs without anybody until the next tick; the other must not suffer.
-            log.exception("unexpected error; trying again")
-            busy = False
-        if not busy:
-            time.sleep(min(pause, max(0.0, end - time.monotonic())))
