@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from blocks.text import Block, actions, bounded, button, code_block, context, safe, section, verbatim
+from blocks.text import Block, bounded, button, code_block, context, safe, section, verbatim
 from blocks.units import count, rate
 from functions.model.diagnosis import Change, Diagnosis, Fix
 from functions.model.events import FailedRecord
@@ -62,12 +62,6 @@ def retry_buttons(diagnosis: Diagnosis | None, job: Job, *, can_retry: bool) -> 
         style = "" if best is not None else "primary"
         found.append(button("Try again…", ACTION_RETRY, value=str(job.id), style=style))
     return found
-
-
-def retry_row(diagnosis: Diagnosis | None, job: Job, *, can_retry: bool) -> list[Block]:
-    """The buttons as a block of their own, or nothing."""
-    buttons = retry_buttons(diagnosis, job, can_retry=can_retry)
-    return [actions(*buttons)] if buttons else []
 
 
 def best_fix(diagnosis: Diagnosis | None) -> Fix | None:

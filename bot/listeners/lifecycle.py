@@ -31,6 +31,7 @@ from functions.model.approval import ApprovalKind
 from functions.model.job import Job
 from functions.model.people import Permission, Person
 from functions.model.states import TERMINAL
+from functions.model.views import ResumeView
 from functions.ports import Transaction
 
 View = dict[str, Any]
@@ -70,23 +71,26 @@ class Lifecycle:
 
     def ask_resume(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
         """ "Resume…": on which machine, at which price."""
-
-        def content(tx: Transaction, person: Person, job_id: UUID) -> View:
-            require(person, Permission.START_JOBS)
-            now = self._context.clock()
-            return screens.resume_view(lifecycle.resume_view(tx, team_id=person.team_id, job_id=job_id, now=now))
-
-        self._ask(ack, body, client, screens.RESUME_TITLE, content)
+        self._ask_machine(ack, body, client, screens.RESUME_TITLE, lifecycle.resume_view, screens.resume_view)
 
     def ask_switch(self, ack: Ack, body: dict[str, Any], client: WebClient) -> None:
         """ "Switch machine…", while no GPU is free: where it could run instead."""
+        self._ask_machine(ack, body, client, screens.SWITCH_TITLE, lifecycle.switch_view, screens.switch_view)
 
+    def _ask_machine(
+        self,
+        ack: Ack,
+        body: dict[str, Any],
+        client: WebClient,
+        title: str,
+        look: Callable[..., ResumeView],
+        draw: Callable[[ResumeView], View],
+    ) -> None:
         def content(tx: Transaction, person: Person, job_id: UUID) -> View:
             require(person, Permission.START_JOBS)
-            now = self._context.clock()
-            return screens.switch_view(lifecycle.switch_view(tx, team_id=person.team_id, job_id=job_id, now=now))
+            return draw(look(tx, team_id=person.team_id, job_id=job_id, now=self._context.clock()))
 
-        self._ask(ack, body, client, screens.SWITCH_TITLE, content)
+        self._ask(ack, body, client, title, content)
 
     def _ask(
         self,
