@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from functions.model.job import Job
+from functions.model.money import JobBooked
 from functions.model.states import ACTIVE, RUNNING
 from functions.ports import Transaction
 from functions.spend import spend_of
@@ -21,6 +22,11 @@ def job_cents_now(tx: Transaction, *, job: Job, now: datetime) -> int:
     return spend_of(job, now=now, running_since=running_since(tx, job)).total_cents
 
 
+def unsettled_cents(tx: Transaction, *, job: Job, booked: JobBooked, now: datetime) -> int:
+    """What a job has cost up to now that the ledger has not heard of."""
+    return max(0, job_cents_now(tx, job=job, now=now) - booked.settled_cents)
+
+
 def accrued_and_covered(tx: Transaction, *, team_id: str, now: datetime) -> tuple[int, int]:
     """(cents that the team's active jobs have cost unsettled, how many of them were set aside for).
 
@@ -30,7 +36,7 @@ def accrued_and_covered(tx: Transaction, *, team_id: str, now: datetime) -> tupl
     for job in tx.jobs.in_states(ACTIVE):
         if job.team_id == team_id:
             booked = tx.ledger.booked_for(job.id)
-            unsettled = max(0, job_cents_now(tx, job=job, now=now) - booked.settled_cents)
+            unsettled = unsettled_cents(tx, job=job, booked=booked, now=now)
             accrued += unsettled
             covered += min(unsettled, booked.reserved_cents)
     return accrued, covered

@@ -13,7 +13,6 @@ from functions.approval_rules import cap_cents
 from functions.budget import budget_status
 from functions.configure import configuration_of, quote, startable
 from functions.errors import Conflict, InvalidInput
-from functions.file_options import require_eligible
 from functions.find_job import get_job
 from functions.model.approval import ApprovalKind, Quoted
 from functions.model.catalog import PRACTICE_PROVIDER
@@ -69,15 +68,13 @@ def _start(
     if asked.choice is None:
         raise InvalidInput("There is nothing to start.")
     option, choice = startable(tx, files, team_id=team_id, choice=asked.choice, provider=provider)
-    require_eligible(option)
     configuration = configuration_of(choice)
     estimate = quote(tx, team_id=team_id, file=option.file, choice=choice, now=now)
     budget, tier = budget_status(tx, team_id=team_id, now=now), catalog.tier(choice.tier)
-    for_whom = " · ".join(part for part in (choice.client, choice.project) if part)
     shown = Quoted(
         title=choice.name,
         facts=(
-            *((f"For {for_whom}",) if for_whom else ()),
+            *for_whom(choice.client, choice.project),
             f"{catalog.base_model(choice.base_model).name} · {_method(configuration)}",
             f"{option.file.name} · {option.file.stats.conversations:,} conversations · {tier.name}",
         ),
@@ -99,6 +96,12 @@ def _start(
         "rate": tier.cents_per_hour,
     }
     return shown, facts
+
+
+def for_whom(client: str, project: str) -> tuple[str, ...]:
+    """`For Acme Financial · Q1 enhancement`; nothing where neither is known."""
+    known = " · ".join(part for part in (client, project) if part)
+    return (f"For {known}",) if known else ()
 
 
 def _method(configuration: Configuration) -> str:

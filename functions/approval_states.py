@@ -1,4 +1,7 @@
-"""The one way in which a request changes its state: legally, noted in its history, told to the one who asked."""
+"""How people and the clock change a request's state: legally, noted in its history, told to the one who asked.
+
+What its run does to it, launch or end, is in `approval_outcomes`.
+"""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def reserve(
             remaining_cents=status.remaining_cents,
             fix=_way_out(status),
         )
-    _book(tx, team_id, job_id, EntryKind.RESERVE, cents, now)
+    _book(tx, team_id, job_id, EntryKind.RESERVE, cents, now, tx.ledger.booked_for(job_id).entries)
     return max(0, over)
 
 
@@ -106,16 +106,16 @@ def close_attempt(tx: Transaction, *, job: Job, now: datetime) -> Job:
 def settle(tx: Transaction, *, job: Job, now: datetime) -> None:
     """Turn what is reserved for a job that ended or rests into what it cost. A repeat charges nothing twice."""
     booked = tx.ledger.booked_for(job.id)
-    due = job.actual_cost_cents - booked.settled_cents
+    due, number = job.actual_cost_cents - booked.settled_cents, booked.entries
     if booked.reserved_cents > 0:
-        _book(tx, job.team_id, job.id, EntryKind.RELEASE, -booked.reserved_cents, now)
+        _book(tx, job.team_id, job.id, EntryKind.RELEASE, -booked.reserved_cents, now, number)
+        number += 1
     if due > 0:
-        _book(tx, job.team_id, job.id, EntryKind.SETTLE, due, now)
+        _book(tx, job.team_id, job.id, EntryKind.SETTLE, due, now, number)
 
 
-def _book(tx: Transaction, team_id: str, job_id: UUID, kind: EntryKind, cents: int, now: datetime) -> None:
-    """Append the job's next entry. Two transactions that book the same one at once append it once."""
-    number = tx.ledger.booked_for(job_id).entries
+def _book(tx: Transaction, team_id: str, job_id: UUID, kind: EntryKind, cents: int, now: datetime, number: int) -> None:
+    """Append the job's entry after its first `number`. Two transactions that book the same one append it once."""
     tx.ledger.append(
         team_id=team_id, job_id=job_id, kind=kind, cents=cents, at=now, key=f"{kind.value}:{job_id}#{number}"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from functions.access import require
-from functions.accrued import job_cents_now
+from functions.accrued import unsettled_cents
 from functions.budget import budget_status
 from functions.budget_notices import recipients
 from functions.forecast import forecast, forecast_record, month_history
@@ -51,7 +51,7 @@ def _with_running(tx: Transaction, cost: JobCost, now: datetime) -> JobCost:
     """The job with what it has cost since the ledger last heard of it."""
     accrued = 0
     if cost.state in ACTIVE and (job := tx.jobs.get(cost.job_id)) is not None:
-        accrued = max(0, job_cents_now(tx, job=job, now=now) - tx.ledger.booked_for(job.id).settled_cents)
+        accrued = unsettled_cents(tx, job=job, booked=tx.ledger.booked_for(job.id), now=now)
     return cost.model_copy(update={"cents": cost.settled_cents + accrued})
 
 

@@ -36,9 +36,8 @@ def watch_budget(tx: Transaction, *, team_id: str, now: datetime) -> None:
     status = budget_status(tx, team_id=team_id, now=now)
     made = forecast(tx, team_id=team_id, now=now)
     rolling = status.period is Period.ROLLING_30_DAYS
-    data, key = notice_data(status, made), f"{now:%Y-%m-%d}:{status.limit_cents - status.prepaid_cents}"
-    if not rolling:
-        key = f"{now:%Y-%m}:{status.limit_cents}"
+    data = notice_data(status, made)
+    key = f"{now:%Y-%m-%d}:{data['set_cents']}" if rolling else f"{now:%Y-%m}:{status.limit_cents}"
     level = level_reached(made.spent_cents, status.limit_cents)
     if level is not None and not (rolling and _told(tx, team_id, Notice.BUDGET_ALERT, data["set_cents"], now, level)):
         tell_team(

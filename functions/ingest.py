@@ -89,7 +89,7 @@ def stop_asked(db: Database, *, job_id: UUID, attempt: int) -> StopKind | None:
 
 def _may_go_on(job: Job) -> bool:
     """Whether the machine's owner may start an interrupted attempt again by itself."""
-    lost = job.progress.interruptions[-1] if job.progress.interruptions else None
+    lost = job.progress.last_loss
     return lost is not None and lost.wait_for_call and job.recoveries < MAX_RECOVERIES
 
 
@@ -230,9 +230,8 @@ def _ending_data(job: Job, state: JobState) -> dict[str, float | int | str | Non
     """What the message about an ending needs that the job will not show any more when it is sent."""
     if state in (JobState.CANCELLED, JobState.PAUSED) and job.stop is not None:
         return {"step": job.progress.step, "by": job.stop.by, "reason": job.stop.reason}
-    if state is JobState.INTERRUPTED and job.progress.interruptions:
-        last = job.progress.interruptions[-1]
-        return {"step": last.step, "cause": last.cause}
+    if state is JobState.INTERRUPTED and (lost := job.progress.last_loss) is not None:
+        return {"step": lost.step, "cause": lost.cause}
     return {"step": job.progress.step}
 
 

@@ -78,8 +78,8 @@ class Launcher:
             attempt = tx.jobs.attempt(job_id, job.attempt)
             if attempt is not None and attempt.ended_at is None:
                 return  # another loop was faster, or its machine's owner
-            planned = bool(job.progress.interruptions) and job.progress.interruptions[-1].planned
-            counts = job.state is JobState.INTERRUPTED and not planned
+            lost = job.progress.last_loss
+            counts = job.state is JobState.INTERRUPTED and not (lost and lost.planned)
             if counts and job.recoveries >= MAX_RECOVERIES:
                 failure = gave_up(job)
                 log.error("job %s: %s %s", job.id, failure.what, failure.why)

@@ -6,8 +6,10 @@ from datetime import datetime
 from uuid import UUID
 
 from functions import catalog
+from functions.approval_quotes import for_whom
 from functions.find_job import get_job
 from functions.model.approval import Quoted
+from functions.model.catalog import PRACTICE_PROVIDER
 from functions.model.states import IN_QUEUE
 from functions.model.views import QueueLimits
 from functions.ports import Transaction
@@ -27,14 +29,13 @@ def with_queue(
     others = [other for other in waiting if other.id != job.id]
     as_it_is = plan_starts(placed, waiting, running=limits.running, now=now)
     at_the_front = plan_starts(placed, [job, *others], running=limits.running, now=now)
-    for_whom = " · ".join(part for part in (job.client, job.project) if part)
     return shown.model_copy(
         update={
-            "facts": (*((f"For {for_whom}",) if for_whom else ()), *shown.facts),
+            "facts": (*for_whom(job.client, job.project), *shown.facts),
             "cents_low": job.estimate.cents_low,
             "cents_high": job.estimate.cents_high,
             "seconds": job.estimate.seconds.expected,
-            "practice": catalog.tier(job.configuration.tier).provider == "local",
+            "practice": catalog.tier(job.configuration.tier).provider == PRACTICE_PROVIDER,
             # One that was taken up again has waited since nobody wrote down when.
             "waiting_since": job.created_at if job.started_at is None else None,
             "starts_at": next(entry.starts_at for entry in as_it_is if entry.job.id == job.id),

@@ -103,7 +103,7 @@ class Reconciler:
 
     def _goes_on(self, job: Job, attempt: Attempt | None) -> bool:
         """Whether the call behind an interrupted attempt is not over: its machine's owner may start it again."""
-        lost = job.progress.interruptions[-1] if job.progress.interruptions else None
+        lost = job.progress.last_loss
         if attempt is None or not attempt.call_id or lost is None or not lost.wait_for_call:
             return False
         call = self._compute.poll(attempt.call_id)

@@ -100,6 +100,11 @@ class Progress(_Record):
         """The last optimizer step that was reported."""
         return self.metrics.step if self.metrics else 0
 
+    @property
+    def last_loss(self) -> Interruption | None:
+        """The last interruption; None if there was none."""
+        return self.interruptions[-1] if self.interruptions else None
+
     def stage(self, stage: Stage) -> StageProgress:
         """The progress of one stage."""
         return next(item for item in self.stages if item.stage is stage)

@@ -93,6 +93,17 @@ def half_made(office: Office, runs: Runs, fake: FakeStripe) -> Invoice:
     return office.begun(client.id)
 
 
+def unheard(office: Office, runs: Runs, fake: FakeStripe, *, answer: int) -> Invoice:
+    """An invoice of one line, of which this answer of Stripe's never came."""
+    runs.add("Acme Financial", 10_00)
+    client = office.client()
+    fake.after = break_at(answer)
+    with pytest.raises(Unavailable):
+        office.invoice(client.id)
+    fake.after = nothing
+    return office.begun(client.id)
+
+
 def test_a_draft_is_discarded_with_its_items_and_its_runs_are_invoiced_anew(
     office: Office, runs: Runs, fake: FakeStripe
 ) -> None:
@@ -148,13 +159,7 @@ def test_whatever_breaks_discarding_is_taken_up_again(
 
 
 def test_a_draft_that_we_never_heard_of_is_discarded_too(office: Office, runs: Runs, fake: FakeStripe) -> None:
-    runs.add("Acme Financial", 10_00)
-    client = office.client()
-    fake.after = break_at(0)
-    with pytest.raises(Unavailable):
-        office.invoice(client.id)
-    fake.after = nothing
-    begun = office.begun(client.id)
+    begun = unheard(office, runs, fake, answer=0)
     assert begun.stripe_id is None
     assert len(fake.invoices) == 1
     office.discard(begun.id)
@@ -187,13 +192,7 @@ def test_items_of_a_draft_that_was_deleted_in_the_dashboard_are_not_left_over(
 
 def test_what_was_finalised_meanwhile_is_kept_and_told(office: Office, runs: Runs, fake: FakeStripe) -> None:
     """The process died after Stripe had finalised it, and before that was written down."""
-    runs.add("Acme Financial", 10_00)
-    client = office.client()
-    fake.after = break_at(2)
-    with pytest.raises(Unavailable):
-        office.invoice(client.id)
-    fake.after = nothing
-    begun = office.begun(client.id)
+    begun = unheard(office, runs, fake, answer=2)
     with pytest.raises(Conflict, match="was finalised meanwhile: BR-0001") as refused:
         office.discard(begun.id)
     assert "Void it" in refused.value.fix
