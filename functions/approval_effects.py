@@ -17,7 +17,7 @@ from functions.model.people import Person, Role
 from functions.model.views import QueueLimits
 from functions.ports import Files, Transaction
 from functions.queue import move_to_front
-from functions.start import StartTerms, start_approved
+from functions.start import StartTerms, start_in_transaction
 
 
 class Effect(NamedTuple):
@@ -91,7 +91,7 @@ def _start(
     try:
         # What a refused start has written already must not be committed with the decision.
         with tx.savepoint():
-            job = start_approved(
+            job = start_in_transaction(
                 tx,
                 files,
                 person=person,

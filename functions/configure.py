@@ -14,7 +14,6 @@ from functions.failure_history import failure_warnings
 from functions.file_options import chosen_file, find_files, require_eligible
 from functions.forecast import forecast
 from functions.history import team_history
-from functions.memory import memory_need
 from functions.model.catalog import BaseModelCard
 from functions.model.estimate import Estimate, InterruptionRecord, MemoryNeed
 from functions.model.job import Configuration, JobChoice, PresetRecord
@@ -29,6 +28,7 @@ from functions.names import (
     suggest_name,
 )
 from functions.ports import Files, Transaction
+from functions.run_memory import run_memory
 from functions.start_warnings import start_warnings
 from functions.training_files import default_preset
 
@@ -83,7 +83,7 @@ def train_form(
     tips: tuple[SavingTip, ...] = ()
     record: InterruptionRecord | None = None
     if file is not None:
-        memory = _memory(choice, file.file)
+        memory = run_memory(configuration_of(choice), file.file)
         history = team_history(tx, team_id=team_id, now=now)
         expected = quote_from(history, file=file.file, choice=choice, now=now)
         record = history.interruptions.get(choice.tier)
@@ -180,7 +180,7 @@ def review(
     budget = budget_status(tx, team_id=team_id, now=now)
     history = team_history(tx, team_id=team_id, now=now)
     expected = quote_from(history, file=option.file, choice=choice, now=now)
-    memory = _memory(choice, option.file)
+    memory = run_memory(configuration_of(choice), option.file)
     beside, tips = _compared(history, file=option.file, choice=choice, provider=provider, now=now)
     presets = _preset_options(model, tx.jobs.preset_records(team_id))
     return ReviewView(
@@ -234,17 +234,12 @@ def _compared(
     history: History, *, file: TrainingFile, choice: JobChoice, provider: str, now: datetime
 ) -> tuple[tuple[Alternative, ...], tuple[SavingTip, ...]]:
     def price(other: JobChoice) -> Priced:
-        return Priced(quote_from(history, file=file, choice=other, now=now), _memory(other, file).fits)
+        return Priced(
+            quote_from(history, file=file, choice=other, now=now), run_memory(configuration_of(other), file).fits
+        )
 
     shown = alternatives(price, choice=choice, provider=provider)
     return shown, saving_tips(price, choice=choice, shown=shown)
-
-
-def _memory(choice: JobChoice, file: TrainingFile) -> MemoryNeed:
-    model, tier = catalog.base_model(choice.base_model), catalog.tier(choice.tier)
-    longest = file.stats.tokens.longest if file.stats.tokens else model.context
-    settings = configuration_of(choice).hyperparameters
-    return memory_need(model, settings, longest=longest, available=tier.memory_bytes)
 
 
 def _preset_options(model: BaseModelCard, records: dict[str, PresetRecord]) -> tuple[PresetOption, ...]:

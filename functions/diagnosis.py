@@ -15,13 +15,13 @@ from functions.fixes import (
     tier_fixes,
     time_fixes,
 )
-from functions.memory import memory_need as need_of_settings
 from functions.model.diagnosis import Diagnosis, FailureCode, FailureHistory, Fix, SuggestionRecord
 from functions.model.estimate import MemoryNeed
 from functions.model.events import Failed
 from functions.model.job import Configuration, Job
 from functions.model.money import dollars
 from functions.model.training_file import TrainingFile
+from functions.run_memory import run_memory
 from functions.words import gigabytes, listed, span
 
 __all__ = ["apply_fix", "diagnose", "memory_needs"]
@@ -42,16 +42,9 @@ def memory_needs(file: TrainingFile | None, *, machine_bytes: int | None) -> Nee
     """The memory model over this file; `machine_bytes` is what the machine had, for tiers without a fixed card."""
 
     def need(configuration: Configuration) -> MemoryNeed:
-        settings, tier = configuration.hyperparameters, catalog.tier(configuration.tier)
-        longest = file.stats.tokens.longest if file and file.stats.tokens else settings.max_length
-        needed = need_of_settings(
-            catalog.base_model(configuration.base_model),
-            settings,
-            longest=longest,
-            available=tier.memory_bytes,
-            engine=configuration.engine,
-        )
-        return needed if tier.memory_bytes is not None else needed.model_copy(update={"available": machine_bytes})
+        needed = run_memory(configuration, file)
+        fixed = catalog.tier(configuration.tier).memory_bytes is not None
+        return needed if fixed else needed.model_copy(update={"available": machine_bytes})
 
     return need
 

@@ -11,9 +11,9 @@ from functions.model.job import Job
 from functions.words import counted
 
 # How a provider says it: a signal by name, minus its number, or 128 and its number as shells do.
-_OUT_OF_MEMORY = re.compile(r"out of memory|oom", re.IGNORECASE)
+_OUT_OF_MEMORY = re.compile(r"out of memory|\boom", re.IGNORECASE)
 _KILLED = re.compile(r"SIG(KILL|SEGV|BUS|ABRT)|exit code (-9|137|-11|139)\b")
-_BY_ITSELF = re.compile(r"exit code -?\d+")
+_BY_ITSELF = re.compile(r"exit code -?\d+|trainer crashed|container failed")
 
 
 def gave_up(job: Job) -> Failed:
@@ -33,7 +33,11 @@ def gave_up(job: Job) -> Failed:
         code=code,
         what=what,
         why=f"It was lost {counted(len(past), 'time')}. The last time: {last}.",
-        fixes=(f"Try again: it goes on from step {step}, nothing before it is trained twice.",),
+        fixes=(
+            f"Try again: it goes on from step {step}, nothing before it is trained twice."
+            if step
+            else "Try again: nothing was trained yet.",
+        ),
         step=job.progress.step or step,
         log_tail=past[-1].log_tail if past else (),
         reference=reference,

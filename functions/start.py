@@ -10,13 +10,8 @@ from functions import catalog
 from functions.access import require
 from functions.approval_rules import require_no_approval
 from functions.budget import reserve
-from functions.configure import (
-    configuration_of,
-    quote,
-    startable,
-)
+from functions.configure import configuration_of, quote, startable
 from functions.errors import BrightRunError, InvalidInput, NotFound
-from functions.memory import memory_need
 from functions.model.job import Job, JobChoice, NewJob
 from functions.model.outbox import Notice
 from functions.model.people import Permission, Person
@@ -25,6 +20,7 @@ from functions.model.views import QueueLimits
 from functions.override import record_override, require_override
 from functions.ports import Clock, Database, Files, Transaction
 from functions.queue import require_place_in_queue
+from functions.run_memory import run_memory
 
 
 @dataclass(frozen=True)
@@ -34,7 +30,7 @@ class StartTerms:
     Attributes:
         approved: somebody else has agreed to it.
         allow_grace: what was approved may pass the limit, by at most the grace.
-        override: a manager's justification, checked already, for passing the limit.
+        override: a manager's justification for passing the limit.
         reserve_at_most: cents that were quoted; a higher estimate by now sets no more aside.
         cap_cents: what it may cost before it is stopped.
     """
@@ -69,11 +65,18 @@ def start_job(
     """
     try:
         with db.transaction() as tx:
-            require(person, Permission.START_JOBS)
-            if override:
-                require_override(person, override)
-            terms = StartTerms(override=override)
-            return _start(tx, files, person, choice, request_key, channel_id, provider, limits, clock(), terms)
+            return start_in_transaction(
+                tx,
+                files,
+                person=person,
+                choice=choice,
+                request_key=request_key,
+                channel_id=channel_id,
+                provider=provider,
+                limits=limits,
+                now=clock(),
+                terms=StartTerms(override=override),
+            )
     except BrightRunError as refused:
         with db.transaction() as tx:
             tx.audit.append(
@@ -87,7 +90,7 @@ def start_job(
         raise
 
 
-def start_approved(
+def start_in_transaction(
     tx: Transaction,
     files: Files,
     *,
@@ -100,28 +103,14 @@ def start_approved(
     now: datetime,
     terms: StartTerms,
 ) -> Job:
-    """Queue a job whose start somebody approved, on the terms of what was quoted.
+    """Queue the job on these terms, within the caller's transaction.
 
     Raises:
-        NotAllowed: the person who asked may not start jobs any more.
-        BrightRunError: as for `start_job`.
+        BrightRunError: as for `start_job`; nobody has noted the refusal.
     """
     require(person, Permission.START_JOBS)
-    return _start(tx, files, person, choice, request_key, channel_id, provider, limits, now, terms)
-
-
-def _start(
-    tx: Transaction,
-    files: Files,
-    person: Person,
-    choice: JobChoice,
-    request_key: str,
-    channel_id: str,
-    provider: str,
-    limits: QueueLimits,
-    now: datetime,
-    terms: StartTerms,
-) -> Job:
+    if terms.override:
+        require_override(person, terms.override)
     team_id = person.team_id
     # The budget's row is every start's turnstile: what is checked below stays true until this commits.
     tx.ledger.lock_limit(team_id)
@@ -165,7 +154,7 @@ def enqueue(
         OverBudget: its upper estimate does not fit in the month's budget.
     """
     terms = terms or StartTerms()
-    _require_memory(new, file.stats.tokens.longest if file.stats.tokens else 0)
+    _require_memory(new, file)
     tx.jobs.insert(new)
     cents = new.estimate.cents_high
     if terms.reserve_at_most is not None:
@@ -198,13 +187,12 @@ def enqueue(
     return job
 
 
-def _require_memory(new: NewJob, longest: int) -> None:
-    model, tier = catalog.base_model(new.configuration.base_model), catalog.tier(new.configuration.tier)
-    settings, engine = new.configuration.hyperparameters, new.configuration.engine
-    need = memory_need(model, settings, longest=longest, available=tier.memory_bytes, engine=engine)
+def _require_memory(new: NewJob, file: TrainingFile) -> None:
+    need = run_memory(new.configuration, file)
     if not need.fits and need.available is not None:
+        gpu = catalog.tier(new.configuration.tier).gpu
         raise InvalidInput(
-            f"This needs about {need.total / 2**30:.0f} GB of GPU memory, {tier.gpu} has {need.available / 2**30:.0f}.",
+            f"This needs about {need.total / 2**30:.0f} GB of GPU memory, {gpu} has {need.available / 2**30:.0f}.",
             field="preset",
             fix="Choose a smaller preset or a smaller base model.",
         )

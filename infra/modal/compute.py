@@ -91,13 +91,11 @@ class ModalCompute:
             code = modal.FunctionCall.from_id(call_id, client=self._client).get(timeout=0)
         except _OVER as error:
             return CallState(running=False, note=_words(error))
-        except modal_errors.Error as error:
-            return self._unknown(call_id, error)
-        except TimeoutError:
+        except Exception as error:  # noqa: BLE001 - a container's exception is raised here as it was raised there
+            if _of_a_container(error):
+                return CallState(running=False, note=f"its container failed: {_words(error)}")
             # The builtin one alone means that there is no result yet; Modal's own is of another family.
-            return CallState(running=True)
-        except Exception as error:  # noqa: BLE001 - whatever else went wrong here; it is logged
-            return self._unknown(call_id, error)
+            return CallState(running=True) if isinstance(error, TimeoutError) else self._unknown(call_id, error)
         return CallState(running=False, exit_code=_exit_code(code), note=_note(code))
 
     def _unknown(self, call_id: str, error: Exception) -> CallState:
@@ -193,6 +191,15 @@ def _note(code: object) -> str:
     return _ENDINGS.get(code, f"exit code {code}") if isinstance(code, int) else f"it gave {code!r:.100}"
 
 
+def _of_a_container(error: Exception) -> bool:
+    """Whether Modal brought the exception along: one at import, say, where the image lacks a package.
+
+    Its client marks such an exception with the lines of its trace; one that this process cannot read it replaces.
+    """
+    unreadable = isinstance(error, modal_errors.ExecutionError) and "remote exception" in str(error)
+    return unreadable or hasattr(error, "__line_cache__")
+
+
 def _words(error: BaseException) -> str:
     if isinstance(error, modal_errors.OutputExpiredError):
         return "its result expired: it ended more than seven days ago"
@@ -202,7 +209,7 @@ def _words(error: BaseException) -> str:
         return "Modal does not know this call"
     text = " ".join(str(error).split())[:200]
     if isinstance(error, TrainerCrashed):
-        return text
+        return f"the trainer crashed: {text}"
     if isinstance(error, modal_errors.RemoteError) and "cancel" in text.lower():
         return "cancelled at Modal"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

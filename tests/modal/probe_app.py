@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,13 @@ def train(spec: dict[str, Any], token: str) -> int:
         from infra.modal.trainer import TrainerCrashed
 
         raise TrainerCrashed("OSError: the disk on the moon")
+    if what == "raise-unknown":
+        # A type that only this container can import.
+        Path("of_the_container_alone.py").write_text("class Strange(Exception):\n    pass\n", "utf-8")
+        sys.path.insert(0, ".")
+        from of_the_container_alone import Strange  # type: ignore[import-not-found]
+
+        raise Strange("boom")
     if what == "fail-once" and len((work_dir / "starts").read_text().splitlines()) == 1:
         raise RuntimeError("boom")
     return int(argument) if what == "end" else 0

@@ -93,8 +93,29 @@ def test_an_exception_that_stays_ends_the_call(cloud: Cloud, tmp_path: Path) -> 
     state = _ended(compute, call_id)
 
     assert state.exit_code is None
-    assert state.note == "OSError: the disk on the moon"
+    assert state.note == "the trainer crashed: OSError: the disk on the moon"
     assert cloud.plane.call(call_id).starts == 3
+
+
+def test_a_container_that_cannot_start_ends_the_call(cloud: Cloud, tmp_path: Path) -> None:
+    """Nothing tells a container's own exception from trouble on the way but Modal's mark on it."""
+    cloud.deploy("-m", "tests.modal.broken_app")
+    compute, call_id = _launch(cloud, tmp_path, "true", cloud.compute("broken"))
+
+    state = _ended(compute, call_id)
+
+    assert state == CallState(
+        False, None, "its container failed: ModuleNotFoundError: No module named 'not_in_the_image'"
+    )
+
+
+def test_an_exception_that_cannot_be_read_here_ends_the_call(cloud: Cloud, tmp_path: Path) -> None:
+    compute, call_id = _launch(cloud, tmp_path, "raise-unknown")
+
+    state = _ended(compute, call_id)
+
+    assert not state.running
+    assert "its container failed: ExecutionError: Could not deserialize remote exception" in state.note
 
 
 def test_a_call_past_its_time_is_over(cloud: Cloud, tmp_path: Path) -> None:

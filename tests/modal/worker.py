@@ -151,6 +151,9 @@ class Worker:
         try:
             with call.logs[-1].open("wb") as output:
                 call.process = await asyncio.create_subprocess_exec(
+                    # What a shell starts in the background ignores SIGINT, and so would all that it starts.
+                    "env",
+                    "--default-signal=INT",
                     sys.executable,
                     "-W",
                     "ignore",
