@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 SHELL := /bin/bash
 
-.PHONY: help system setup dev demo up test test-pooler check format bench bench-gpu gpu-check chaos explore browser pooler clean
+.PHONY: help system setup dev demo up test test-pooler check format bench bench-gpu gpu-check rehearse chaos explore browser pooler clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -68,6 +68,9 @@ gpu-check: dev ## everything that only a GPU can show, within ten minutes
 	$(BIN)/pytest -p no:xdist tests/gpu tests/unit/test_gpu_exactness.py
 	PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True timeout 420 $(BIN)/python -m gpu_jobs.bench --shape 8b 70b \
 		--lengths 4096 --ranks 16 --steps 3 --json gpu-bench.json
+
+rehearse: dev ## CUDA's path without a GPU: kernels and memory of an optimizer step at 8B and 70B (needs g++)
+	$(BIN)/python -W ignore -m tests.rehearsal
 
 chaos: dev ## break everything on purpose, FAULTS=N times, and check that it adds up (SEED=S repeats a run)
 	$(BIN)/python -m tests.recovery --faults $(or $(FAULTS),100) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON))

@@ -5,20 +5,25 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils.checkpoint import CheckpointPolicy, create_selective_checkpoint_contexts
 
 from functions.levers import Levers, levers
-from functions.memory import Shape, need
+from functions.memory import need
 from functions.model.estimate import MemoryNeed
 from functions.model.job_spec import JobSpec
+from functions.model_shape import Shape
 from gpu_jobs.devices import Device
 from gpu_jobs.failures import JobFailed
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 _CACHE_FOLDER = "compiled-kernels"
+# As torch, flash-attn and the kernels of transformers' hub call theirs; the last have a name that changes in front.
+_ATTENTION_KERNELS = ("_scaled_dot_product_", "_varlen_attn", "flash_attn")
 
 
 def require_usable(spec: JobSpec, device: Device) -> None:
@@ -90,12 +95,18 @@ def expected_memory(
 
 def enable_checkpointing(model: Any, chosen: Levers) -> None:
     """Recompute activations in backward where the levers say so. `model` is not PEFT-wrapped."""
+    if chosen.checkpointing == "none":
+        return
+    how: dict[str, Any] = {"use_reentrant": False}
     if chosen.checkpointing == "selective":
-        from trl.models.selective_activation_checkpointing import enable_selective_activation_checkpointing
+        how["context_fn"] = partial(create_selective_checkpoint_contexts, _keep_attention)
+    model.activation_checkpointing_enable(how)
 
-        enable_selective_activation_checkpointing(model)
-    if chosen.checkpointing != "none":
-        model.activation_checkpointing_enable()
+
+def _keep_attention(_context: object, operator: object, *_: object, **__: object) -> CheckpointPolicy:
+    """Keep what attention gave, which is dear to compute again. TRL's policy does not know the kernel "packed"."""
+    kept = any(kernel in str(operator) for kernel in _ATTENTION_KERNELS)
+    return CheckpointPolicy.MUST_SAVE if kept else CheckpointPolicy.PREFER_RECOMPUTE
 
 
 def activation_context(model: Any, chosen: Levers) -> AbstractContextManager[object]:

@@ -100,9 +100,9 @@ def test_a_failed_run_says_what_why_and_what_to_do() -> None:
     _, blocks = job_card(views.failed_card())
     shown = _texts(blocks)
     assert shown.splitlines()[1] == "Out of GPU memory at step 12."
-    assert "This run needs about 101 GB; the H100 has 80 GB." in shown
+    assert "This run needs about 97 GB; the H100 has 80 GB." in shown
     assert "Stopped at step 12 of 2,000, 6 min in, $0.40 spent" in shown
-    assert "1. *Batch 4, accumulate 2*  The same result, a little slower. Needs about 72 GB of 80 GB." in shown
+    assert "1. *Batch 4, accumulate 2*  The same result, a little slower. Needs about 70 GB of 80 GB." in shown
     assert "It worked 19 of 20 times." in shown
     assert "No checkpoint was saved yet" in shown
     assert _actions(blocks) == [ACTION_RETRY_FIX, ACTION_RETRY, ACTION_AGAIN, ACTION_DETAILS]
