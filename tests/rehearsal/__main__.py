@@ -40,7 +40,13 @@ def _cases(asked: list[dict[str, Any]]) -> Iterator[str]:
     for case in asked:
         shape, engine = BenchShape(**case.pop("shape")), EngineOptions(**case.pop("engine", {}))
         seen = rehearse(shape, engine=engine, **case)
-        figures = {"weights": seen.weights, "peak": seen.peak, "error": seen.error, "operators": seen.operators}
+        figures = {
+            "weights": seen.weights,
+            "peak": seen.peak,
+            "error": seen.error,
+            "operators": seen.operators,
+            "flop": seen.flop,
+        }
         yield json.dumps(figures | {"expected_weights": seen.expected.weights})
 
 

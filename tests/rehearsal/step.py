@@ -34,7 +34,8 @@ from tests.rehearsal.model import make_model
 class Rehearsed:
     """What was seen of the second step, in bytes on the device, and what the estimate says.
 
-    `before` it: weights, adapters and the optimizer's state. `operators`: how often each was called.
+    `before` it: weights, adapters and the optimizer's state. `operators`: how often each was called. `flop`: floating
+    point operations of matrix products, attention apart.
     """
 
     weights: int
@@ -42,6 +43,7 @@ class Rehearsed:
     peak: int
     expected: MemoryNeed
     operators: Counter[str]
+    flop: int
 
     @property
     def error(self) -> float:
@@ -91,6 +93,7 @@ def rehearse(
         for _ in range(2):
             optimizer.zero_grad(set_to_none=True)
             seen.operators.clear()
+            seen.flop = 0
             before = seen.peak = seen.now
             for _ in range(passes):
                 with saved:
@@ -104,7 +107,7 @@ def rehearse(
             outline, settings, chosen, tokens=length, targets=row.targets.numel(), gpu=True,
             quantized=engine.quantization == "nf4", compute_bytes=2, overhead=0, available=device.memory_bytes,
         )  # fmt: skip
-    return Rehearsed(weights, before, seen.peak, expected, seen.operators)
+    return Rehearsed(weights, before, seen.peak, expected, seen.operators, seen.flop)
 
 
 class _DeviceBytes(LiveBytes):
@@ -113,6 +116,7 @@ class _DeviceBytes(LiveBytes):
     def __init__(self) -> None:
         super().__init__()
         self.operators: Counter[str] = Counter()
+        self.flop = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operator and note what it made, and what it is known to take and give back within itself."""
@@ -124,6 +128,8 @@ class _DeviceBytes(LiveBytes):
                 self._note(item.untyped_storage())
         if name in _WITHIN:
             self.peak = max(self.peak, self.now + _WITHIN[name](*args))
+        if name in _PRODUCTS:
+            self.flop += 2 * result.numel() * args[0].shape[-1]
         return result
 
 
@@ -144,6 +150,8 @@ def _attention_sums(_out_gradient: Tensor, query: Tensor, key: Tensor, *_: objec
     return query.numel() * (4 + (2 * query.element_size() if grouped else 0))
 
 
+# All of them take what they multiply first.
+_PRODUCTS = frozenset({"aten.mm.default", "aten.bmm.default", "bitsandbytes.gemm_4bit.default"})
 _WITHIN: dict[str, Callable[..., int]] = {
     "bitsandbytes.gemm_4bit.default": _expanded_weight,
     "aten.logsumexp.default": _shifted_logits,

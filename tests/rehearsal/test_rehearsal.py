@@ -10,11 +10,15 @@ from typing import Any
 
 import pytest
 
+from gpu_jobs.bench.figures import Case, flop_per_token
+from gpu_jobs.bench.ours import MODULES
+from gpu_jobs.bench.shapes import BenchShape, config_of
+from gpu_jobs.engine import shape_of
 from tests.rehearsal.pretended import compiler
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="needs a C++ compiler")
 
-_LAYERS = 4
+_LAYERS, LENGTH = 4, 2048
 SMALL: dict[str, Any] = {
     "name": "small", "hidden": 2048, "intermediate": 8192, "layers": _LAYERS, "heads": 32, "kv_heads": 8,
     "vocabulary": 32_000,
@@ -50,7 +54,7 @@ CASES: dict[str, dict[str, Any]] = {
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """All cases, in a process of their own: it takes CUDA for present."""
     file = tmp_path_factory.mktemp("rehearsal") / "cases.json"
-    file.write_text(json.dumps([{"shape": SMALL, "length": 2048} | case for case in CASES.values()]), "utf-8")
+    file.write_text(json.dumps([{"shape": SMALL, "length": LENGTH} | case for case in CASES.values()]), "utf-8")
     command = [sys.executable, "-W", "ignore", "-m", "tests.rehearsal", "--cases", str(file)]
     done = subprocess.run(
         command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=300, check=False
@@ -79,6 +83,19 @@ def test_a_step_runs_on_the_kernels_that_are_meant_for_a_gpu(seen: dict[str, dic
     # The first layer's inputs need no gradient but for what came out of it.
     assert called["bitsandbytes.dequantize_4bit.default"] <= 7 * _LAYERS
     assert not [name for name in called if "scaled_dot_product" in name]
+
+
+def test_arithmetic_is_what_utilisation_is_reckoned_with(seen: dict[str, dict[str, Any]]) -> None:
+    """Without recomputing; the formula's attention aside, which flash kernels do within themselves."""
+    shape, case = BenchShape(**SMALL), Case("small", LENGTH, 16, 1)
+    outline = shape_of(config_of(shape))
+    attention = 6 * shape.layers * outline.attention * case.document
+
+    foretold = LENGTH * (flop_per_token(outline, case, MODULES) - attention)
+
+    # Nothing before the first layer is trained: its inputs get no gradient from the weights of q, k and v.
+    spared = 2 * LENGTH * sum(outline.matrices[name] for name in ("q_proj", "k_proj", "v_proj"))
+    assert seen["none"]["flop"] == pytest.approx(foretold - spared, rel=0.001)
 
 
 def test_selective_checkpointing_computes_attention_once(seen: dict[str, dict[str, Any]]) -> None:
