@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from functions.levers import Levers
 from functions.model.job_spec import Hyperparameters
-from functions.model_shape import Shape
+from functions.model.shape import Shape
 
 _FP32, _BF16 = 4, 2
 # TRL's offload holds the newest five tensors on the GPU while they are on their way. What selective checkpointing

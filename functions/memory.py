@@ -9,7 +9,7 @@ from functions.levers import Levers, levers
 from functions.model.catalog import BaseModelCard
 from functions.model.estimate import MemoryNeed
 from functions.model.job_spec import EngineOptions, Hyperparameters, OptimizerName
-from functions.model_shape import Shape
+from functions.model.shape import Shape
 
 _FP32 = 4
 # CUDA context, cuBLAS workspaces and fragmentation.

@@ -16,7 +16,7 @@ from functions.levers import Levers, levers
 from functions.memory import need
 from functions.model.estimate import MemoryNeed
 from functions.model.job_spec import JobSpec
-from functions.model_shape import Shape
+from functions.model.shape import Shape
 from gpu_jobs.devices import Device
 from gpu_jobs.failures import JobFailed
 

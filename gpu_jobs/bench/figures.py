@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from functions.model_shape import Shape
+from functions.model.shape import Shape
 from gpu_jobs.devices import Device
 
 # Dense bf16 of the makers' data sheets, in FLOP/s; the first name that a card's name contains counts.

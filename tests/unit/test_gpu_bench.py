@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from functions.model_shape import Shape
+from functions.model.shape import Shape
 from gpu_jobs.bench.__main__ import main
 from gpu_jobs.bench.figures import Case, Figures, flop_per_token, table
 from gpu_jobs.bench.ours import MODULES

@@ -13,7 +13,7 @@ from functions.levers import Levers
 from functions.memory import in_parts, memory_need, need
 from functions.model.estimate import MemoryNeed
 from functions.model.job_spec import EngineOptions, Hyperparameters
-from functions.model_shape import Shape
+from functions.model.shape import Shape
 from gpu_jobs.batching import Layout
 from gpu_jobs.engine import enable_checkpointing, shape_of
 from gpu_jobs.loss import SummedCrossEntropy
