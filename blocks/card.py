@@ -232,7 +232,7 @@ def _where_it_stopped(view: CardView) -> str:
 def _what_is_kept(view: CardView) -> str:
     if view.diagnosis is not None and not view.diagnosis.again:
         return "Trying again as it is would end the same way, so there is no button for it."
-    saved = view.job.progress.checkpoint_step
+    saved = view.job.kept_step
     if not saved:
         return "Your training file is untouched. No checkpoint was saved yet, so another try starts over."
     again = _stopped_at(view) - saved

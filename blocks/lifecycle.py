@@ -133,7 +133,7 @@ def switch_view(view: ResumeView) -> View:
     told = (
         f"It waits for its machine{since}. On another one it takes its turn in the queue again at once, "
         f"and goes on from {checkpoint_words(job)}."
-        if job.progress.checkpoint_step
+        if job.kept_step
         else f"It waits for its machine{since}. On another one it takes its turn in the queue again at once."
     )
     return _machines(view, told, others, SWITCH_TITLE, SWITCH_CALLBACK, submit="Switch")

@@ -11,6 +11,7 @@ from blocks.spend_words import spend_alert
 from blocks.text import MessageParts, clip, image, mention, safe, section
 from blocks.units import count, decimal, duration, percent, rough, trend
 from blocks.waiting import past_words
+from functions.model.events import TIME_LIMIT
 from functions.model.job import MAX_RECOVERIES
 from functions.model.outbox import Notice
 from functions.model.states import JobState
@@ -72,12 +73,13 @@ def _held_out(view: CardView, data: Data) -> str:
 
 
 def _interrupted(view: CardView, data: Data) -> str:
-    step = _step(data, view.job.progress.checkpoint_step or 0)
+    step = _step(data, view.job.kept_step)
     kept = f"Everything up to step {step:,} is saved." if step else "No checkpoint was saved yet, so it starts over."
     state = view.job.state
     # The message may be sent when the recovery has begun, and been counted, already.
     over = state is JobState.FAILED or (state is JobState.INTERRUPTED and view.job.recoveries >= MAX_RECOVERIES)
     cause = data.get("cause")
+    over = over and cause != TIME_LIMIT  # a stop of its own, which no recovery is counted for
     why = f" ({cause_words(str(cause))})" if cause else ""
     more = "No automatic recovery is left." if over else "It goes on by itself."
     return f"Interrupted at {percent(view.fraction)}: the machine was lost{why}. {kept} {more}"
@@ -112,9 +114,16 @@ def _conversations(number: int) -> str:
 
 def _failed(view: CardView, _: Data) -> str:
     what = problem_words(view)
-    best = best_fix(view.diagnosis)
-    helps = f"What may help: {safe(best.label, 100)}. The card says more." if best else "The card says what helps."
-    return f"Failed after {took(view)}: {what}\n{helps}"
+    return f"Failed after {took(view)}: {what}\n{_what_helps(view)}".rstrip()
+
+
+def _what_helps(view: CardView) -> str:
+    diagnosis, best = view.diagnosis, best_fix(view.diagnosis)
+    if best:
+        return f"What may help: {safe(best.label, 100)}. The card says more."
+    if diagnosis and diagnosis.fixes:
+        return "The card says what helps."
+    return f"Another try goes on from {checkpoint_words(view.job)}." if diagnosis and diagnosis.again else ""
 
 
 def _cancelled(view: CardView, data: Data) -> str:

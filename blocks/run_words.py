@@ -205,5 +205,5 @@ def cause_words(cause: str) -> str:
 
 def checkpoint_words(job: Job) -> str:
     """Where a run goes on from: `the checkpoint of step 600`, or `the start`."""
-    step = job.progress.checkpoint_step
+    step = job.kept_step
     return f"the checkpoint of step {step:,}" if step else "the start, as no checkpoint was saved yet"
