@@ -17,6 +17,7 @@ from blocks.run_words import (
     money_line,
     paused,
     problem_words,
+    speed_verdict,
     spent,
     stage_line,
     state_name,
@@ -135,7 +136,8 @@ def _metrics(view: CardView) -> str:
     if held_out is not None:
         parts.append(f"Held-out {decimal(held_out.loss)}{trend(held_out.loss, progress.previous_held_out)}")
     if metrics is not None and metrics.tokens_per_second is not None:
-        parts.append(f"{decimal(metrics.tokens_per_second, 0)} tokens/s")
+        speed = metrics.tokens_per_second
+        parts.append(f"{decimal(speed, 0)} tokens/s, {speed_verdict(speed, view.job.estimate)}")
     gpu = []
     if metrics is not None and metrics.gpu_utilization is not None:
         gpu.append(percent(metrics.gpu_utilization))

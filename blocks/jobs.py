@@ -13,7 +13,7 @@ from blocks.failure import retry_buttons
 from blocks.job_rows import job_row
 from blocks.lineage import LINEAGE_BLOCK, lineage_section
 from blocks.review import settings_line
-from blocks.run_words import STATE_NAMES, cause_words, paused, spent
+from blocks.run_words import STATE_NAMES, busy_verdict, cause_words, paused, speed_verdict, spent
 from blocks.spend_words import breakdown, projected, track_record
 from blocks.text import (
     Block,
@@ -39,6 +39,7 @@ from blocks.units import (
     memory_of,
     money,
     money_range,
+    percent,
     rate,
     rough,
     trend,
@@ -145,7 +146,13 @@ def _figures(view: JobDetailsView) -> str:
             lines.append(f"Gradient norm {decimal(metrics.grad_norm, 2)}")
     speed = progress.mean_tokens_per_second or (metrics.tokens_per_second if metrics else None)
     if speed is not None:
-        lines.append(f"Speed {decimal(speed, 0)} tokens a second, {count(progress.trained_tokens, 'token')} trained")
+        compared = speed_verdict(speed, view.card.job.estimate)
+        lines.append(f"Speed {decimal(speed, 0)} tokens a second, {compared}")
+        lines.append(f"{count(progress.trained_tokens, 'token')} trained")
+    if metrics is not None and metrics.gpu_utilization is not None:
+        lines.append(
+            f"GPU used {percent(metrics.gpu_utilization)} of the time, {busy_verdict(metrics.gpu_utilization)}"
+        )
     if plan is not None:
         lines.append(f"Trained on {'the CPU' if plan.device == 'cpu' else safe(plan.device, 80)}")
         if metrics is not None and metrics.memory_bytes is not None and plan.device_memory_bytes:

@@ -55,7 +55,8 @@ def test_a_card_in_training_has_stages_trends_money_and_interruptions() -> None:
     assert (
         "✓ Preprocessing 2 min   ✓ Model loading 11 min   ● Training 1 h 23 m of ~12 h   ○ Finalization ~5 min" in shown
     )
-    assert "Loss 0.342 ↓ from 0.389   Held-out 0.358 ↓ from 0.412   1,247 tokens/s   GPU 87 % · 58 of 80 GB" in shown
+    assert "Loss 0.342 ↓ from 0.389   Held-out 0.358 ↓ from 0.412   1,247 tokens/s, faster than expected" in shown
+    assert "   GPU 87 % · 58 of 80 GB" in shown
     assert "$22.18 of $45–55   projected $47.32 ($46–53), on track" in shown
     assert "Interrupted 2 times, recovered, 9 min lost" in shown
 
@@ -198,6 +199,16 @@ def test_the_list_shows_ten_and_how_many_there_are() -> None:
     assert rows[3]["accessory"]["value"] == str(UUID(int=3))
     assert "The newest 10 of 19 runs." in _texts(view["blocks"])
     assert "/train" in _texts(job_list(views.list_view(0))["blocks"])
+
+
+@pytest.mark.parametrize(
+    ("expected", "said"),
+    [(1300.0, "as expected"), (900.0, "faster than expected"), (2000.0, "slower than the 2,000 expected")],
+)
+def test_a_speed_is_judged_by_what_the_estimate_rests_on(expected: float, said: str) -> None:
+    estimate = views.card().job.estimate.model_copy(update={"tokens_per_second": expected})
+    _, blocks = job_card(views.card(estimate=estimate))
+    assert f"1,247 tokens/s, {said}   GPU" in _texts(blocks)
 
 
 def test_details_hold_figures_table_log_and_downloads() -> None:
