@@ -38,6 +38,7 @@ from blocks.units import (
     money_range,
     percent,
     practice,
+    rough,
     trend,
     when,
 )
@@ -73,7 +74,7 @@ def notification(view: CardView) -> str:
         said += f", {spent(view)}"
     elif job.state is JobState.FAILED or (job.state is JobState.CANCELLED and view.spent_cents):
         said += f", {spent(view)} spent"
-    elif job.progress.plan and job.state not in (JobState.CANCELLED, JobState.QUEUED):
+    elif job.progress.plan and job.state is not JobState.CANCELLED:
         said += f", {percent(view.fraction)}"
     return f"{safe(job.name, 150)}: {said}"
 
@@ -91,9 +92,20 @@ def _waiting(view: CardView) -> list[Block]:
         why = wait_words(view.wait, view.past_waits, view.wait_record)
     elif job.state is JobState.PENDING_CONFIGURATION:
         why = "Not started: its settings are not complete."
+    asked = f"Asked by {mention(job.created_by)}"
+    if job.billed_seconds:
+        to_go = f"About {rough(view.queued.seconds)} to go   " if view.queued else ""
+        return [_head(view, why), section(_so_far(view)), context(f"{to_go}{asked}")]
     price = f"{money_range(estimate.cents_low, estimate.cents_high)}{practice(job.configuration.tier)}"
     span = duration_range(estimate.seconds.low, estimate.seconds.high)
-    return [_head(view, why), context(f"Estimate {price}, {span}   Asked by {mention(job.created_by)}")]
+    return [_head(view, why), context(f"Estimate {price}, {span}   {asked}")]
+
+
+def _so_far(view: CardView) -> str:
+    """What is done and spent of a run that waits to go on."""
+    job = view.job
+    done = f"{bar(view.fraction)}  *{percent(view.fraction)}*   goes on from {checkpoint_words(job)}"
+    return "\n".join(line for line in (done, money_line(view), interruptions_line(job.progress)) if line)
 
 
 def _place(queued: QueueEntry) -> str:
@@ -110,11 +122,13 @@ def _running(view: CardView) -> list[Block]:
     lines = [_metrics(view), _money(view), interruptions_line(progress), *warned]
     blocks = [_head(view, second), context(_stages(view))]
     if view.job.stop is not None:
-        lines.append(_stopping(view.job.stop))
+        lines.append(_stopping(view.job, view.job.stop))
     return [*blocks, section("\n".join(line for line in lines if line))]
 
 
-def _stopping(stop: StopRequest) -> str:
+def _stopping(job: Job, stop: StopRequest) -> str:
+    if job.state is JobState.INTERRUPTED:
+        return f"{mention(stop.by)} is {'pausing' if stop.kind is StopKind.PAUSE else 'cancelling'} it."
     if stop.kind is StopKind.PAUSE:
         return f"{mention(stop.by)} is pausing it: it saves where it is and frees its machine."
     return f"{mention(stop.by)} is cancelling it: its machine is being shut down."
@@ -157,7 +171,9 @@ def _interrupted(view: CardView) -> list[Block]:
     job = view.job
     left = MAX_RECOVERIES - job.recoveries
     past = interruptions_line(job.progress)
-    if job.state is JobState.RECOVERING:
+    if job.stop is not None:
+        second, tries = _stopping(job, job.stop), ""
+    elif job.state is JobState.RECOVERING:
         second = f"A new machine is starting. It goes on from {checkpoint_words(job)}."
         tries = f"recovery {job.recoveries} of {MAX_RECOVERIES}" if job.recoveries else ""
     elif left > 0:
@@ -250,8 +266,11 @@ def _stopped_at(view: CardView) -> int:
 
 
 def _cancelled(view: CardView) -> list[Block]:
-    second = f"Stopped after {took(view)}, {spent(view)} spent. The rest of its budget is free again."
-    blocks = [_head(view, second), context(stage_line(view))]
+    if view.job.started_at is not None:
+        second = f"Stopped after {took(view)}, {spent(view)} spent. The rest of its budget is free again."
+        blocks = [_head(view, second), context(stage_line(view))]
+    else:
+        blocks = [_head(view, "It had not started; nothing was spent. Its budget is free again.")]
     stop = view.job.stop
     if stop is not None:
         notes = f"\n{safe(stop.notes, 300)}" if stop.notes else ""

@@ -130,7 +130,7 @@ def _cancelled(view: CardView, data: Data) -> str:
     by, reason = data.get("by"), data.get("reason")
     who = f" by {mention(str(by))}" if by else ""
     why = f": {safe(str(reason), 60)}" if reason else ""
-    if not view.job.attempt:
+    if view.job.started_at is None:  # it may have been launched, and found no machine
         return f"Cancelled{who}{why}.\nIt had not started; nothing was spent."
     return f"Cancelled{who}{why}.\nFinal cost {spent(view)} for {took(view)}. Its machine is gone."
 

@@ -86,7 +86,13 @@ def projection_record(tx: Transaction, *, job: Job, fraction: float, now: dateti
 
 
 def _line(tx: Transaction, job: Job, now: datetime) -> JobLine:
-    return JobLine(job=job, fraction=fraction_done(job), spent_cents=job_cents_now(tx, job=job, now=now))
+    return JobLine(
+        job=job,
+        fraction=fraction_done(job),
+        spent_cents=job_cents_now(tx, job=job, now=now),
+        preset=catalog.preset_name(job.configuration.preset),
+        machine=catalog.tier_name(job.configuration.tier),
+    )
 
 
 def job_list(tx: Transaction, *, team_id: str, now: datetime, limits: QueueLimits) -> JobListView:

@@ -34,11 +34,17 @@ class QueueLimits(_View):
 
 
 class QueueEntry(_View):
-    """A waiting job: its place, 1 being the next, and when it may expect to start."""
+    """A waiting job: its place, 1 being the next, when it may expect to start, and the seconds it takes from then on.
+
+    `preset` and `machine` are names.
+    """
 
     job: Job
     position: int
     starts_at: datetime
+    seconds: float
+    preset: str
+    machine: str
 
 
 class CardView(_View):
@@ -194,11 +200,13 @@ class ResumeView(_View):
 
 
 class JobLine(_View):
-    """A job in a list. `fraction` is 0 to 1."""
+    """A job in a list. `fraction` is 0 to 1; `preset` and `machine` are names."""
 
     job: Job
     fraction: float
     spent_cents: int
+    preset: str
+    machine: str
 
 
 class JobListView(_View):
