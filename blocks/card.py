@@ -176,6 +176,8 @@ def _interrupted(view: CardView) -> list[Block]:
     elif job.state is JobState.RECOVERING:
         second = f"A new machine is starting. It goes on from {checkpoint_words(job)}."
         tries = f"recovery {job.recoveries} of {MAX_RECOVERIES}" if job.recoveries else ""
+    elif job.progress.last_loss is not None and job.progress.last_loss.planned:
+        second, tries = f"Its machine's time was over. It goes on by itself from {checkpoint_words(job)}.", ""
     elif left > 0:
         second = f"The machine was lost. It goes on by itself from {checkpoint_words(job)}."
         tries = f"{count(left, 'automatic recovery', 'automatic recoveries')} left"

@@ -79,7 +79,8 @@ def _interrupted(view: CardView, data: Data) -> str:
     # The message may be sent when the recovery has begun, and been counted, already.
     over = state is JobState.FAILED or (state is JobState.INTERRUPTED and view.job.recoveries >= MAX_RECOVERIES)
     cause = data.get("cause")
-    over = over and cause != TIME_LIMIT  # a stop of its own, which no recovery is counted for
+    if cause == TIME_LIMIT:  # a stop of its own, which no recovery is counted for
+        return f"Its machine's time was over at {percent(view.fraction)}. {kept} It goes on by itself."
     why = f" ({cause_words(str(cause))})" if cause else ""
     more = "No automatic recovery is left." if over else "It goes on by itself."
     return f"Interrupted at {percent(view.fraction)}: the machine was lost{why}. {kept} {more}"

@@ -84,7 +84,9 @@ def test_a_stop_of_its_own_is_no_lost_recovery(stand: Stand) -> None:
         tx.jobs.update(stand.id, recoveries=3)
     say(stand.db, stand.clock, stand.job, Interrupted(step=5, signal="time limit"), first=20)
 
-    assert thread(stand)[-1].endswith("It goes on by itself.")
+    assert thread(stand)[-1].endswith("Everything up to step 5 is saved. It goes on by itself.")
+    assert "Its machine's time was over. It goes on by itself from the checkpoint of step 5." in card(stand)
+    assert "no automatic recovery" not in card(stand)
 
 
 @pytest.mark.parametrize(("wish", "ends"), [(cancel_job, JobState.CANCELLED), (pause_job, JobState.PAUSED)])
