@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from functions.model.people import Role
@@ -16,6 +16,7 @@ from functions.model.people import Role
 LOCAL_TEAM = "T0BRIGHT"
 LOCAL_BOT_TOKEN = "xoxb-local-workspace"  # noqa: S105 - of the local workspace, which anyone here may enter
 LOCAL_APP_TOKEN = "xapp-local-workspace"  # noqa: S105
+MIN_SECRET_LENGTH = 32
 
 
 class DatabaseRole(StrEnum):
@@ -31,10 +32,22 @@ def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+# Several entries in one variable, separated by commas; not JSON, which pydantic-settings would ask for.
+_Entries = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
 class Settings(BaseSettings):
     """Read from the environment (`BRIGHTRUN_…`) and `.env`; documented line by line in `.env.example`."""
 
-    model_config = SettingsConfigDict(env_prefix="BRIGHTRUN_", env_file=".env", extra="ignore", frozen=True)
+    # A blank variable is one that is not set: `.env` lists many to be filled in.
+    model_config = SettingsConfigDict(
+        env_prefix="BRIGHTRUN_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
 
     data_dir: Path = Path(".brightrun")
     host: str = "127.0.0.1"
@@ -46,7 +59,8 @@ class Settings(BaseSettings):
     bot_database_url: SecretStr | None = None
     functions_database_url: SecretStr | None = None
     ingest_database_url: SecretStr | None = None
-    secret: SecretStr | None = None
+    # It signs job tokens and download links: whoever guesses it may post events and read files.
+    secret: Annotated[SecretStr, Field(min_length=MIN_SECRET_LENGTH)] | None = None
 
     supabase_url: str = ""
     supabase_service_key: SecretStr | None = None
@@ -75,9 +89,9 @@ class Settings(BaseSettings):
 
     monthly_budget_cents: int = Field(default=500_00, ge=0)
     default_role: Role = Role.MEMBER
-    viewers: Annotated[tuple[str, ...], NoDecode] = ()
-    managers: Annotated[tuple[str, ...], NoDecode] = ()
-    admins: Annotated[tuple[str, ...], NoDecode] = ()
+    viewers: _Entries = ()
+    managers: _Entries = ()
+    admins: _Entries = ()
     managers_group: str = ""
 
     @property
