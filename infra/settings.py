@@ -8,9 +8,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from functions.errors import InvalidInput
 from functions.model.people import Role
 
 LOCAL_TEAM = "T0BRIGHT"
@@ -140,6 +142,36 @@ class Settings(BaseSettings):
         if self.slack_signing_secret is not None:
             return self.slack_signing_secret.get_secret_value()
         return kept_secret(self.data_dir / "signing-secret")
+
+
+def read_settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        InvalidInput: some cannot be used. Each is named with what is wrong with it; a secret is not quoted.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = " ".join(_problem(detail) for detail in error.errors(include_url=False))
+        raise InvalidInput(problems, fix="Change it in .env or the environment; .env.example explains it.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"The settings in .env cannot be read: {error}.", fix="Mend that file.") from error
+
+
+def _problem(detail: ErrorDetails) -> str:
+    """What is wrong with one variable, as a sentence."""
+    name = str(detail["loc"][0])
+    variable = f"BRIGHTRUN_{name.upper()}"
+    if name == "secret":
+        return (
+            f"{variable} is shorter than {MIN_SECRET_LENGTH} characters, so it could be guessed:"
+            " `openssl rand -hex 32` prints a good one."
+        )
+    wanted = detail["msg"].removeprefix("Input should be ").partition(", unable to")[0]
+    if "SecretStr" in str(Settings.model_fields[name].annotation):
+        return f"{variable} has to be {wanted}."
+    return f"{variable} is {str(detail['input'])!r} and has to be {wanted}."
 
 
 def kept_secret(path: Path) -> str:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
+from infra.cli import app as command
 from infra.settings import Settings
 
 
@@ -84,3 +86,44 @@ def test_a_secret_that_could_be_guessed_is_refused(monkeypatch: pytest.MonkeyPat
     good = given(monkeypatch, SECRET="x" * 32)
     assert good.secret_value() == "x" * 32
     assert "xxx" not in repr(good)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["up"],
+        ["demo", "--headless"],
+        ["check", "a.json"],
+        ["import", "a.json"],
+        ["migrate"],
+        ["backup", "a"],
+        ["restore", "a"],
+        ["bill"],
+        ["doctor"],
+        ["serve", "http"],
+    ],
+)
+def test_every_command_names_the_settings_that_cannot_be_used(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BRIGHTRUN_COMPUTE", "Modal")
+    (tmp_path / ".env").write_text("BRIGHTRUN_SECRET=hunter2\nBRIGHTRUN_HTTP_PORT=web\n", "utf-8")
+
+    said = CliRunner().invoke(command, arguments)
+
+    assert said.exit_code == 1
+    assert isinstance(said.exception, SystemExit), said.exception
+    assert said.output.startswith("brightrun: ")
+    assert "BRIGHTRUN_COMPUTE is 'Modal' and has to be 'local' or 'modal'." in said.output
+    assert "BRIGHTRUN_SECRET is shorter than 32 characters" in said.output
+    assert "BRIGHTRUN_HTTP_PORT is 'web' and has to be a valid integer." in said.output
+    assert "Change it in .env" in said.output
+    assert "hunter2" not in said.output
+
+
+def test_settings_that_cannot_be_read_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_bytes(b"BRIGHTRUN_HOST=\xff\xfe\n")
+    said = CliRunner().invoke(command, ["doctor"])
+    assert (said.exit_code, "brightrun: The settings in .env cannot be read" in said.output) == (1, True), said.output
