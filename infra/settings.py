@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
@@ -175,13 +177,28 @@ def _problem(detail: ErrorDetails) -> str:
 
 
 def kept_secret(path: Path) -> str:
-    """The secret in a file that only the owner reads; made at the first call."""
+    """The secret in a file that only the owner reads; made at the first call.
+
+    Raises:
+        InvalidInput: the file is empty: to sign with nothing would let everybody sign.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        # Readable by its owner alone from the first moment on.
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(handle, "w") as stream:
-            stream.write(secrets.token_hex(32))
-    except FileExistsError:
-        pass
-    return path.read_text("utf-8").strip()
+    if not path.exists():
+        _keep(path, secrets.token_hex(32))
+    secret = path.read_text("utf-8").strip()
+    if not secret:
+        raise InvalidInput(
+            "The file of a secret is empty.", where=str(path), fix="Remove it: the next start makes one."
+        )
+    return secret
+
+
+def _keep(path: Path, secret: str) -> None:
+    """Whole or not at all, and only the first: several processes start at once, and none may read half of it."""
+    # Readable by its owner alone from the first moment on.
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    with os.fdopen(handle, "w") as stream:
+        stream.write(secret)
+    with suppress(FileExistsError):
+        os.link(name, path)
+    Path(name).unlink()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import secrets
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
+from functions.errors import InvalidInput
 from infra.cli import app as command
-from infra.settings import Settings
+from infra.settings import Settings, kept_secret
 
 
 @pytest.mark.parametrize(
@@ -120,6 +122,29 @@ def test_every_command_names_the_settings_that_cannot_be_used(
     assert "BRIGHTRUN_HTTP_PORT is 'web' and has to be a valid integer." in said.output
     assert "Change it in .env" in said.output
     assert "hunter2" not in said.output
+
+
+def test_processes_that_start_at_once_have_one_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, real, heard = tmp_path / "data" / "secret", secrets.token_hex, []
+
+    def while_another_starts(length: int) -> str:
+        monkeypatch.setattr(secrets, "token_hex", real)
+        heard.append(kept_secret(path))
+        return real(length)
+
+    monkeypatch.setattr(secrets, "token_hex", while_another_starts)
+    heard.append(kept_secret(path))
+
+    assert len(set(heard)) == 1
+    assert len(heard[0]) == 64
+    assert [file.name for file in path.parent.iterdir()] == ["secret"]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_empty_file_is_no_secret(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("\n", "utf-8")
+    with pytest.raises(InvalidInput, match="Remove it"):
+        Settings(_env_file=None, data_dir=tmp_path).secret_value()
 
 
 def test_settings_that_cannot_be_read_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
