@@ -25,7 +25,7 @@ from infra.modal.service import create_web_app, require_settings, run_loops
 from infra.modal.verdict import examine_modal
 from infra.postgres.database import PostgresDatabase
 from infra.settings import Settings
-from tests.modal.conftest import SECRETS, Cloud
+from tests.modal.conftest import SECRETS, Cloud, store_model
 from tests.scenario.bot_house import BOT_TOKEN
 from tests.scenario.house import TEAM, SetClock, job_of, start
 from tests.scenario.house import add_demo_file as add_file
@@ -183,11 +183,21 @@ def test_a_container_without_its_settings_says_which(monkeypatch: pytest.MonkeyP
 
 def test_the_doctor_on_modal(cloud: Cloud) -> None:
     settings = cloud.settings.model_copy(update={"public_url": "https://brightrun.example.com"})
+    store_model(cloud)
 
     verdict = examine_modal(settings, client=cloud.client)
     assert verdict.ok
     assert verdict.detail.startswith("brightrun is deployed on H100; base models there: ")
     assert "modal run -m infra.modal.models --model" in verdict.detail
+
+    cloud.plane.state.volume("empty").live.mkdir(parents=True, exist_ok=True)
+    empty = examine_modal(settings.model_copy(update={"modal_models_volume": "empty"}), client=cloud.client)
+    assert not empty.ok
+    assert "no base model is stored there" in empty.detail
+    assert "modal run -m infra.modal.models --model" in empty.detail
+    without = examine_modal(settings.model_copy(update={"modal_secret": "unmade"}), client=cloud.client)
+    assert not without.ok
+    assert "modal secret create unmade --from-dotenv .env" in without.detail
 
     inside = examine_modal(cloud.settings, client=cloud.client)
     assert not inside.ok
