@@ -15,7 +15,11 @@ from functions.ports import Clock, Database, Files, Payments, Pictures, TokenCou
 
 @dataclass(frozen=True)
 class BotContext:
-    """Everything a listener may use. `fetch` saves a Slack file, by its private URL, into a folder's file."""
+    """Everything a listener may use.
+
+    `fetch` saves a Slack file, by its private URL, into a folder's file. `base_model` names the one whose tokenizer
+    counts; it is asked each time, as models come while the bot runs.
+    """
 
     db: Database
     files: Files
@@ -23,7 +27,7 @@ class BotContext:
     pictures: Pictures
     counter: TokenCounter
     provider: str
-    base_model: str
+    base_model: Callable[[], str]
     default_role: Role
     fetch: Callable[[str, Path], None]
     max_file_bytes: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -13,7 +12,8 @@ from functions.levers import packs
 from functions.model.job_spec import Hyperparameters, JobSpec
 from gpu_jobs.attention import set_attention
 from gpu_jobs.devices import Device, available_memory_bytes
-from gpu_jobs.failures import JobFailed, model_gated, model_missing, model_unreachable
+from gpu_jobs.failures import JobFailed
+from gpu_jobs.hub import telling_what_is_missing
 from gpu_jobs.tokenization import load_tokenizer
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def load_job_tokenizer(spec: JobSpec) -> Any:
     Raises:
         JobFailed: `model_missing`, `model_gated` or `model_unreachable`.
     """
-    with _telling_what_is_missing(spec.base_model):
+    with telling_what_is_missing(spec.base_model):
         return load_tokenizer(spec.base_model_path or spec.base_model)
 
 
@@ -43,7 +43,7 @@ def load_base_model(spec: JobSpec, device: Device) -> Any:
     """
     source = spec.base_model_path or spec.base_model
     nf4 = spec.engine.quantization == "nf4"
-    with _telling_what_is_missing(spec.base_model):
+    with telling_what_is_missing(spec.base_model):
         config = _config(source)
         expanded = nf4 and not device.is_cuda and _fits_expanded(config, device)
         model = _from_pretrained(source, device, quantize=nf4 and not expanded)
@@ -110,36 +110,6 @@ def _from_pretrained(source: str, device: Device, *, quantize: bool) -> Any:
         device_map={"": device.kind} if device.is_cuda else None,
     )
     return model.eval()
-
-
-class _telling_what_is_missing:  # noqa: N801 - a context manager, read like a function
-    """Turns the hub's many ways of saying "no such model" into the job's own failures."""
-
-    def __init__(self, base_model: str) -> None:
-        self._name = base_model
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
-
-        # By class, not by text: the hub's words for a missing model speak of gated ones too.
-        chain = list(_causes(error))
-        if any(isinstance(item, GatedRepoError) for item in chain):
-            raise model_gated(self._name) from error
-        if any(isinstance(item, RepositoryNotFoundError) for item in chain):
-            raise model_missing(self._name, why=str(error)) from error
-        if any(isinstance(item, LocalEntryNotFoundError) for item in chain):
-            raise model_unreachable(self._name, why=str(error)) from error
-        if isinstance(error, OSError) and error.errno is None:  # transformers raises bare OSErrors with a text only
-            raise model_missing(self._name, why=str(error)) from error
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _fits_expanded(config: Any, device: Device) -> bool:

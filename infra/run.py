@@ -10,7 +10,6 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from functions import catalog
 from functions.import_file import check_file, store_file
 from functions.model.people import Person, Role
 from functions.model.training_file import TrainingFile
@@ -20,8 +19,7 @@ from infra.postgres.migrations import migrate
 from infra.settings import Settings
 from infra.slack_team import team_of
 from infra.supervisor import embedded_run
-from infra.token_counter import SubprocessTokenCounter
-from infra.wiring import Parts, build_parts, tokenizer_source
+from infra.wiring import Parts, build_parts
 
 Say = Callable[[str], None]
 
@@ -89,8 +87,8 @@ def import_training_file(settings: Settings, path: Path) -> TrainingFile:
             path,
             file_name=path.name,
             person=person,
-            counter=SubprocessTokenCounter(lambda model: tokenizer_source(settings, parts.compute, model)),
-            base_model=catalog.models_of(parts.compute.provider)[-1].hub_id,
+            counter=parts.counter(),
+            base_model=parts.tokenizers().largest(),
             clock=utc_now,
         )
         return store_file(parts.db, parts.files, checked=checked, person=person, clock=utc_now)

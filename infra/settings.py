@@ -85,6 +85,8 @@ class Settings(BaseSettings):
     modal_models_volume: str = "brightrun-models"
     modal_mount_root: str = "/vol"
     modal_timeout_seconds: int = Field(default=86_400, ge=60, le=86_400)
+    # The name that the hub's own tools use.
+    hf_token: SecretStr | None = Field(default=None, validation_alias="HF_TOKEN")
 
     max_running_jobs: int | None = Field(default=None, ge=1)
     max_waiting_jobs: int = Field(default=3, ge=1)

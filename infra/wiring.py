@@ -16,16 +16,13 @@ from slack_sdk.errors import SlackClientError
 
 from bot.app import create_app
 from bot.context import BotContext
-from functions import catalog
 from functions.errors import InvalidInput, Unavailable
-from functions.model.job_spec import EMBEDDED_MODEL
 from functions.model.people import Role
 from functions.model.views import QueueLimits
-from functions.ports import Compute, Database, Files, Payments
+from functions.ports import Compute, Database, Files, Payments, TokenCounter
 from functions.reconcile import Reconciler
 from functions.roles import seed_managers
 from functions.training_files import MAX_BYTES
-from gpu_jobs.embedded_model import ensure_embedded_model
 from infra.clock import utc_now
 from infra.local_compute import LocalCompute
 from infra.local_files import LocalFiles
@@ -33,6 +30,7 @@ from infra.pictures import FigurePictures
 from infra.postgres.database import PostgresDatabase
 from infra.settings import LOCAL_BOT_TOKEN, LOCAL_TEAM, DatabaseRole, Settings
 from infra.token_counter import SubprocessTokenCounter
+from infra.tokenizers import LocalTokenizers, Tokenizers
 from infra.workspace.state import DEFAULT_USERS
 
 if TYPE_CHECKING:
@@ -67,6 +65,15 @@ class Parts:
             time_limit=timedelta(hours=hours) if (hours := self.settings.max_run_hours) else None,
         )
 
+    def tokenizers(self) -> Tokenizers:
+        """What can be counted with."""
+        return build_tokenizers(self.settings, self.compute)
+
+    def counter(self) -> TokenCounter:
+        """Counts a training file's tokens."""
+        token = self.settings.hf_token
+        return SubprocessTokenCounter(self.tokenizers().source, token=token.get_secret_value() if token else "")
+
     def context(self) -> BotContext:
         """What the bot's listeners are handed."""
         return BotContext(
@@ -74,9 +81,9 @@ class Parts:
             files=self.files,
             clock=utc_now,
             pictures=FigurePictures(),
-            counter=SubprocessTokenCounter(lambda model: tokenizer_source(self.settings, self.compute, model)),
+            counter=self.counter(),
             provider=self.compute.provider,
-            base_model=catalog.models_of(self.compute.provider)[-1].hub_id,
+            base_model=self.tokenizers().largest,
             default_role=self.settings.default_role,
             fetch=slack_fetch(bot_token(self.settings)),
             max_file_bytes=MAX_BYTES,
@@ -125,17 +132,16 @@ def build_compute(settings: Settings) -> Compute:
     return LocalCompute(settings.data_dir)
 
 
-def tokenizer_source(settings: Settings, compute: Compute, base_model: str) -> str:
-    """Where this machine finds a base model's tokenizer: a folder that is here, or the model's name at the hub.
+def build_tokenizers(settings: Settings, compute: Compute) -> Tokenizers:
+    """The tokenizers of the base models that can be trained."""
+    if settings.compute == "modal":
+        from infra.modal.compute import ModalCompute
+        from infra.modal.names import Names
+        from infra.modal.tokenizers import ModalTokenizers
 
-    A folder of the compute's need not be here; the service's containers at Modal do mount it.
-    """
-    path = compute.model_path(base_model)
-    if path and Path(path).is_dir():
-        return path
-    if base_model == EMBEDDED_MODEL:
-        return str(ensure_embedded_model(settings.data_dir / "models"))
-    return base_model
+        if isinstance(compute, ModalCompute):
+            return ModalTokenizers(compute, Names.of(settings), models_dir=settings.data_dir / "models")
+    return LocalTokenizers(compute)
 
 
 def build_payments(settings: Settings) -> StripePayments | None:

@@ -142,7 +142,7 @@ class Datasets:
                 file_name=file["name"],
                 person=person,
                 counter=self._context.counter,
-                base_model=self._context.base_model,
+                base_model=self._context.base_model(),
                 clock=self._context.clock,
             )
 

@@ -151,13 +151,13 @@ class ModalCompute:
             return [gpu for gpu, _ in function.info().gpus]
 
     def stored_models(self) -> frozenset[str]:
-        """Folders of whole base models on their volume; what was seen in the last minute is not asked for again.
+        """Folders of whole base models on their volume; those seen in the last minute are not asked for again.
 
         Raises:
             Unavailable: Modal cannot be reached, or the app is not deployed.
         """
         seen_at, folders = self._models
-        if seen_at and time.monotonic() - seen_at < _MODELS_REMEMBERED_SECONDS:
+        if folders and time.monotonic() - seen_at < _MODELS_REMEMBERED_SECONDS:
             return folders
         with _reaching_modal("look at the base models", deployed=self._names.app):
             volume = modal.Volume.from_name(self._names.models_volume, client=self._client)
@@ -166,6 +166,18 @@ class ModalCompute:
         folders = frozenset(name for name in entries if not name.startswith("."))
         self._models = (time.monotonic(), folders)
         return folders
+
+    def reload_models(self) -> None:
+        """Let this container see what was stored since it started, unless a file of the volume is open just now.
+
+        Raises:
+            Unavailable: Modal cannot be reached.
+        """
+        with _reaching_modal("look at the base models anew", deployed=self._names.app):
+            try:
+                modal.Volume.from_name(self._names.models_volume, client=self._client).reload()
+            except RuntimeError as error:  # Modal's word for open files: the tokenizer of another count, say
+                log.warning("the base models could not be looked at anew: %s", error)
 
 
 def _modal_tier(key: str) -> Tier:

@@ -1,13 +1,12 @@
 """Base models on their volume, from where jobs load them: `modal run -m infra.modal.models --model HUB_ID`.
 
 The GPU function has no token of the model hub, so gated models have to be put here; others should, as every job
-would fetch them anew. `HF_TOKEN` of the environment that this is run in is used for this one call.
+would fetch them anew. `HF_TOKEN`, of the environment that this is run in or of `.env`, is used for this one call.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,14 +21,15 @@ from infra.modal.images import models_image
 from infra.modal.names import PARTIAL, Names, fetch_command, model_folder
 from infra.settings import Settings
 
-NAMES = Names.of(Settings())
+_SETTINGS = Settings()
+NAMES = Names.of(_SETTINGS)
 _ONE_FILE = "model.safetensors"
 # Other forms of the same weights.
 _NOT_NEEDED = ["original/*", "*.pth", "*.gguf"]
 
 app = modal.App(f"{NAMES.app}-models", include_source=False)
 models = modal.Volume.from_name(NAMES.models_volume, create_if_missing=True)
-_token = modal.Secret.from_dict({"HF_TOKEN": os.environ.get("HF_TOKEN", "")})
+_token = modal.Secret.from_dict({"HF_TOKEN": _SETTINGS.hf_token.get_secret_value() if _SETTINGS.hf_token else ""})
 
 
 @app.function(

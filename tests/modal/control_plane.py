@@ -127,6 +127,14 @@ class Api(api_grpc.ModalClientBase):
         entries = [pb.FileEntry(path=path.name, type=kind[path.is_dir()]) for path in sorted(folder.iterdir())]
         await stream.send_message(pb.VolumeListFilesResponse(entries=entries))
 
+    async def VolumeReload(self, stream: Any) -> None:  # noqa: N802
+        request = await stream.recv_message()
+        volume = self._state.volumes[request.volume_id]
+        if volume.open_files:
+            raise GRPCError(Status.FAILED_PRECONDITION, "there are open files preventing the operation")
+        volume.reload()
+        await stream.send_message(Empty())
+
     async def MountGetOrCreate(self, stream: Any) -> None:  # noqa: N802
         request = await stream.recv_message()
         mount_id = self._state.named("mo", request.deployment_name)

@@ -53,6 +53,8 @@ class VolumeFolder:
         self._committed = folder / "committed"
         self.live.mkdir(parents=True)
         self.commits = 0
+        self.open_files = False
+        self._views: list[Path] = []
 
     def commit(self) -> None:
         """Keep what is there now."""
@@ -69,6 +71,17 @@ class VolumeFolder:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         if self._committed.exists():
             shutil.copytree(self._committed, self.live, dirs_exist_ok=True)
+
+    def mount_in_a_warm_container(self, path: Path) -> None:
+        """Make visible at a path what is there now; what comes later is seen after a reload."""
+        path.mkdir(parents=True)
+        self._views.append(path)
+        self.reload()
+
+    def reload(self) -> None:
+        """Let warm containers see what is there now."""
+        for view in self._views:
+            shutil.copytree(self.live, view, dirs_exist_ok=True)
 
     def mount(self, path: Path) -> None:
         """Make it visible at a path, as a container would see it."""

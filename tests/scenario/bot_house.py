@@ -31,7 +31,7 @@ def bot_context(
         pictures=FigurePictures(),
         counter=counter or WordCounter(),
         provider="local",
-        base_model="words",
+        base_model=lambda: "words",
         default_role=default_role,
         fetch=slack_fetch(BOT_TOKEN),
         max_file_bytes=MAX_BYTES,

@@ -38,13 +38,15 @@ def model_hub(answer: str) -> Iterator[str]:
 class StoredModels:
     """A hub's models by their id, and what is asked of it.
 
-    `refused` are files that it keeps to itself as gated; `closed` says that of everything.
+    `refused` are files that it keeps to itself as gated; `closed` says that of everything. Where there
+    is a `token`, it has to be shown.
     """
 
     def __init__(self, models: dict[str, dict[str, bytes]]) -> None:
         self._models = models
         self.refused: set[str] = set()
         self.closed = False
+        self.token = ""
         self.fetched: list[str] = []
 
     def routes(self) -> list[Route]:
@@ -75,9 +77,12 @@ class StoredModels:
 
     def _file(self, request: Request) -> Response:
         name = request.path_params["file"]
-        if name in self.refused:
+        shown = request.headers.get("Authorization", "")
+        if name in self.refused or (self.token and shown != f"Bearer {self.token}"):
             return _gated()
-        content = self._of(request)[name]
+        content = self._of(request).get(name)
+        if content is None:
+            return JSONResponse({"error": "Entry not found"}, 404, {"X-Error-Code": "EntryNotFound"})
         if request.method == "GET":
             self.fetched.append(name)
         return Response(content, headers={"ETag": f'"{_etag(content)}"', "X-Repo-Commit": _COMMIT})

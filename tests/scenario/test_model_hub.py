@@ -11,7 +11,7 @@ import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from gpu_jobs.failures import JobFailed
-from gpu_jobs.model_loading import _telling_what_is_missing
+from gpu_jobs.hub import telling_what_is_missing
 from tests.scenario.hub import model_hub
 from tests.unit.gpu_tiny import job_spec, told
 
@@ -38,6 +38,6 @@ def test_a_hub_that_does_not_answer_is_not_a_model_that_is_missing() -> None:
     # The client itself tries for a minute before it says so.
     silent = OSError("We couldn't connect to the hub")
     silent.__cause__ = LocalEntryNotFoundError("An error happened while trying to locate the file on the Hub")
-    with pytest.raises(JobFailed) as failed, _telling_what_is_missing(LLAMA):
+    with pytest.raises(JobFailed) as failed, telling_what_is_missing(LLAMA):
         raise silent
     assert failed.value.code == "model_unreachable"
