@@ -84,6 +84,7 @@ class Settings(BaseSettings):
     modal_runs_volume: str = "brightrun-runs"
     modal_models_volume: str = "brightrun-models"
     modal_mount_root: str = "/vol"
+    modal_service: bool = True
     modal_timeout_seconds: int = Field(default=86_400, ge=60, le=86_400)
     # The name that the hub's own tools use.
     hf_token: SecretStr | None = Field(default=None, validation_alias="HF_TOKEN")

@@ -3,6 +3,8 @@
 web     the bot over HTTP, ingest and links: one warm container that nobody takes away
 tick    the outbox and the reconcile loop, every minute for just under a minute
 train   one attempt of a GPU job; may be taken away at any time and is then started again with the same input
+
+With BRIGHTRUN_MODAL_SERVICE=false, for a bot that lives elsewhere, `train` is all there is, and no secret is needed.
 """
 
 from __future__ import annotations
@@ -26,8 +28,6 @@ app = modal.App(NAMES.app, include_source=False)
 runs = modal.Volume.from_name(NAMES.runs_volume, create_if_missing=True)
 models = modal.Volume.from_name(NAMES.models_volume, create_if_missing=True)
 _readable_models = models.with_mount_options(read_only=True)
-_secret = modal.Secret.from_name(NAMES.secret)
-_service = service_image(NAMES)
 
 
 @app.function(
@@ -55,38 +55,41 @@ def train(spec: dict[str, Any], token: str) -> int:
     return run_call(spec, token, secure=runs.commit)
 
 
-@app.function(
-    image=_service,
-    secrets=[_secret],
-    volumes={NAMES.models: _readable_models},
-    min_containers=1,
-    nonpreemptible=True,
-    timeout=150,
-)
-@modal.concurrent(max_inputs=100)
-@modal.asgi_app(label=NAMES.app)
-def web() -> Any:
-    """Slack's signed requests, ingest and links."""
-    from infra.modal.service import create_web_app
-
-    return create_web_app()
-
-
-@app.function(
-    image=_service,
-    secrets=[_secret],
-    volumes={NAMES.models: _readable_models},
-    schedule=modal.Cron("* * * * *"),
-    nonpreemptible=True,
-    timeout=3 * TICK_SECONDS,
-)
-def tick() -> None:
-    """Send what waits in the outbox and bring jobs and machines into agreement, until the next tick begins."""
-    from infra.modal.service import run_loops
-
-    run_loops(TICK_SECONDS - 2.0)
-
-
 require_trainer(train.info())
-require_service(web.info(), "web")
-require_service(tick.info(), "tick")
+
+if NAMES.service:
+    _secret = modal.Secret.from_name(NAMES.secret)
+    _service = service_image(NAMES)
+
+    @app.function(
+        image=_service,
+        secrets=[_secret],
+        volumes={NAMES.models: _readable_models},
+        min_containers=1,
+        nonpreemptible=True,
+        timeout=150,
+    )
+    @modal.concurrent(max_inputs=100)
+    @modal.asgi_app(label=NAMES.app)
+    def web() -> Any:
+        """Slack's signed requests, ingest and links."""
+        from infra.modal.service import create_web_app
+
+        return create_web_app()
+
+    @app.function(
+        image=_service,
+        secrets=[_secret],
+        volumes={NAMES.models: _readable_models},
+        schedule=modal.Cron("* * * * *"),
+        nonpreemptible=True,
+        timeout=3 * TICK_SECONDS,
+    )
+    def tick() -> None:
+        """Send what waits in the outbox and bring jobs and machines into agreement, until the next tick begins."""
+        from infra.modal.service import run_loops
+
+        run_loops(TICK_SECONDS - 2.0)
+
+    require_service(web.info(), "web")
+    require_service(tick.info(), "tick")

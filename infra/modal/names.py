@@ -15,7 +15,10 @@ PARTIAL = ".partial"
 
 @dataclass(frozen=True)
 class Names:
-    """Names of the app, its secret and its volumes, and where the volumes are mounted."""
+    """Names of the app, its secret and its volumes, and where the volumes are mounted.
+
+    `service`: whether bot, ingest and loops live there, too, and not the GPU function alone.
+    """
 
     app: str
     secret: str
@@ -23,6 +26,7 @@ class Names:
     models_volume: str
     mount_root: str
     timeout_seconds: int
+    service: bool
 
     @classmethod
     def of(cls, settings: Settings) -> Names:
@@ -34,6 +38,7 @@ class Names:
             models_volume=settings.modal_models_volume,
             mount_root=settings.modal_mount_root,
             timeout_seconds=settings.modal_timeout_seconds,
+            service=settings.modal_service,
         )
 
     @property
@@ -59,6 +64,7 @@ class Names:
             "BRIGHTRUN_MODAL_MODELS_VOLUME": self.models_volume,
             "BRIGHTRUN_MODAL_MOUNT_ROOT": self.mount_root,
             "BRIGHTRUN_MODAL_TIMEOUT_SECONDS": str(self.timeout_seconds),
+            "BRIGHTRUN_MODAL_SERVICE": str(self.service),
         }
 
 

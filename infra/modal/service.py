@@ -45,7 +45,7 @@ def require_settings(settings: Settings) -> None:
         raise InvalidInput(
             f"The service at Modal lacks {', '.join(missing)}.",
             where=f"Modal secret {settings.modal_secret}",
-            fix=f"Put them into .env and run: modal secret create {settings.modal_secret} --from-dotenv .env --force",
+            fix="Put them into .env, then make the secret and deploy again: README, “Going live on Modal”, step 4.",
         )
 
 

@@ -45,11 +45,11 @@ def examine_modal(settings: Settings, *, client: modal.Client | None = None) -> 
     if not there:
         why = "no base model is stored there: jobs cannot have gated ones, and would fetch others anew each time"
         return ModalVerdict(False, f"{found}; {why}. {_add(missing[0])}")
-    if not _has_secret(settings, client):
+    if settings.modal_service and not _has_secret(settings, client):
         return ModalVerdict(
             False,
             f"{found}; the secret {settings.modal_secret} is missing, which the service's containers get. "
-            f"Run: modal secret create {settings.modal_secret} --from-dotenv .env",
+            "Make it: README, “Going live on Modal”, step 4",
         )
     detail = f"{found}; base models there: {', '.join(there)}"
     return ModalVerdict(True, f"{detail}. {_add(missing[0])}" if missing else detail)

@@ -52,6 +52,9 @@ def environment(url: str, settings: Settings) -> dict[str, str]:
         "MODAL_SERVER_URL": url,
         "MODAL_TOKEN_ID": "ak-test",
         "MODAL_TOKEN_SECRET": "as-test",
+        "BRIGHTRUN_MODAL_APP": settings.modal_app,
+        "BRIGHTRUN_MODAL_SECRET": settings.modal_secret,
+        "BRIGHTRUN_MODAL_SERVICE": str(settings.modal_service),
         "BRIGHTRUN_MODAL_MOUNT_ROOT": settings.modal_mount_root,
         "BRIGHTRUN_MODAL_TIMEOUT_SECONDS": str(settings.modal_timeout_seconds),
     }

@@ -30,7 +30,7 @@ from infra.modal.verdict import examine_modal
 from infra.postgres.database import PostgresDatabase
 from infra.settings import Settings
 from tests.logins import GROUPS, create_logins, url_as
-from tests.modal.conftest import SECRETS, Cloud, store_model
+from tests.modal.conftest import SECRETS, Cloud, deploy, store_model
 from tests.scenario.bot_house import BOT_TOKEN
 from tests.scenario.house import TEAM, SetClock, job_of, start
 from tests.scenario.house import add_demo_file as add_file
@@ -222,6 +222,17 @@ def test_a_container_without_its_settings_says_which(monkeypatch: pytest.MonkeyP
         require_settings(Settings(_env_file=None))
 
 
+def test_without_the_service_the_gpu_function_is_all_there_is(cloud: Cloud, tmp_path: Path) -> None:
+    alone = cloud.settings.model_copy(
+        update={"modal_app": "alone", "modal_secret": "never-made", "modal_service": False}
+    )
+    deploy(cloud.plane.url, alone, "-m", "infra.modal.app")
+
+    state = cloud.plane.state
+    assert set(state.layouts[state.apps["alone"]].function_ids) == {"train"}
+    assert set(state.layouts[state.apps[cloud.settings.modal_app]].function_ids) == {"train", "web", "tick"}
+
+
 def test_a_container_asks_for_each_login_also_where_it_is_given_the_owners() -> None:
     wanted = "BRIGHTRUN_BOT_DATABASE_URL, BRIGHTRUN_FUNCTIONS_DATABASE_URL, BRIGHTRUN_INGEST_DATABASE_URL"
     with pytest.raises(InvalidInput, match=f"lacks {wanted}, BRIGHTRUN_SECRET"):
@@ -280,7 +291,7 @@ def test_the_doctor_on_modal(cloud: Cloud) -> None:
     assert "modal run -m infra.modal.models --model" in empty.detail
     without = examine_modal(settings.model_copy(update={"modal_secret": "unmade"}), client=cloud.client)
     assert not without.ok
-    assert "modal secret create unmade --from-dotenv .env" in without.detail
+    assert "the secret unmade is missing" in without.detail
 
     inside = examine_modal(cloud.settings, client=cloud.client)
     assert not inside.ok
