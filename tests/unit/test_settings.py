@@ -52,18 +52,19 @@ def test_people_are_named_in_the_environment(
 
 def test_every_line_of_the_example_can_be_set_as_it_stands(tmp_path: Path) -> None:
     example = (Path(__file__).parents[2] / ".env.example").read_text("utf-8")
-    (tmp_path / ".env").write_text(re.sub(r"^#(BRIGHTRUN_)", r"\1", example, flags=re.MULTILINE), "utf-8")
+    (tmp_path / ".env").write_text(re.sub(r"^#(BRIGHTRUN_|HF_)", r"\1", example, flags=re.MULTILINE), "utf-8")
 
     settings = Settings(_env_file=tmp_path / ".env")
 
     assert settings.managers == ("T012345:U012345", "T012345:U067890")
     assert (settings.viewers, settings.admins) == ((), ())
-    names = set(re.findall(r"^BRIGHTRUN_(\w+)=", (tmp_path / ".env").read_text("utf-8"), flags=re.MULTILINE))
-    assert names == {name.upper() for name in Settings.model_fields}
+    names = set(re.findall(r"^([A-Z]\w+)=", (tmp_path / ".env").read_text("utf-8"), flags=re.MULTILINE))
+    assert names == _blank_everything().keys()
 
 
 def _blank_everything() -> dict[str, str]:
-    return {f"BRIGHTRUN_{name.upper()}": "" for name in Settings.model_fields}
+    fields = Settings.model_fields.items()
+    return {str(field.validation_alias or f"BRIGHTRUN_{name.upper()}"): "" for name, field in fields}
 
 
 def test_a_blank_variable_is_one_that_is_not_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
