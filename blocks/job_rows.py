@@ -6,7 +6,7 @@ from blocks.card import details_button
 from blocks.run_words import STATE_NAMES, spent_words, state_name, verdict
 from blocks.text import Block, bold, section
 from blocks.units import bar, percent, when
-from functions.model.states import ACTIVE, JobState
+from functions.model.states import ACTIVE, IN_QUEUE, JobState
 from functions.model.views import JobLine
 
 
@@ -20,8 +20,9 @@ def _state(line: JobLine) -> str:
     job = line.job
     cost = spent_words(line.spent_cents, job.configuration.tier)
     if job.state in ACTIVE:
-        if job.state in (JobState.QUEUED, JobState.QUEUED_WAITING_FOR_GPU):
-            return f"{state_name(job.state)} since {when(job.created_at)}"
+        state = JobState.QUEUED_WAITING_FOR_GPU if line.waits_for_gpu else job.state
+        if state in IN_QUEUE:
+            return f"{state_name(state)} since {when(job.created_at)}"
         return f"{bar(line.fraction, 10)} {percent(line.fraction)}  ·  {STATE_NAMES[job.state]}  ·  {cost}"
     ended = f"  ·  {when(job.ended_at)}" if job.ended_at else ""
     measured = job.progress.perplexity
