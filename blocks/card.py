@@ -18,6 +18,7 @@ from blocks.run_words import (
     paused,
     problem_words,
     shown_state,
+    speed_verdict,
     spent,
     stage_line,
     state_name,
@@ -38,6 +39,7 @@ from blocks.units import (
     money_range,
     percent,
     practice,
+    rough,
     trend,
     when,
 )
@@ -73,7 +75,7 @@ def notification(view: CardView) -> str:
         said += f", {spent(view)}"
     elif job.state is JobState.FAILED or (job.state is JobState.CANCELLED and view.spent_cents):
         said += f", {spent(view)} spent"
-    elif job.progress.plan and job.state not in (JobState.CANCELLED, JobState.QUEUED):
+    elif job.progress.plan and job.state is not JobState.CANCELLED:
         said += f", {percent(view.fraction)}"
     return f"{safe(job.name, 150)}: {said}"
 
@@ -91,9 +93,20 @@ def _waiting(view: CardView) -> list[Block]:
         why = wait_words(view)
     elif job.state is JobState.PENDING_CONFIGURATION:
         why = "Not started: its settings are not complete."
+    asked = f"Asked by {mention(job.created_by)}"
+    if job.billed_seconds:
+        to_go = f"About {rough(view.queued.seconds)} to go   " if view.queued else ""
+        return [_head(view, why), section(_so_far(view)), context(f"{to_go}{asked}")]
     price = f"{money_range(estimate.cents_low, estimate.cents_high)}{practice(job.configuration.tier)}"
     span = duration_range(estimate.seconds.low, estimate.seconds.high)
-    return [_head(view, why), context(f"Estimate {price}, {span}   Asked by {mention(job.created_by)}")]
+    return [_head(view, why), context(f"Estimate {price}, {span}   {asked}")]
+
+
+def _so_far(view: CardView) -> str:
+    """What is done and spent of a run that waits to go on."""
+    job = view.job
+    done = f"{bar(view.fraction)}  *{percent(view.fraction)}*   goes on from {checkpoint_words(job)}"
+    return "\n".join(line for line in (done, money_line(view), interruptions_line(job.progress)) if line)
 
 
 def _place(queued: QueueEntry) -> str:
@@ -110,11 +123,13 @@ def _running(view: CardView) -> list[Block]:
     lines = [_metrics(view), _money(view), interruptions_line(progress), *warned]
     blocks = [_head(view, second), context(_stages(view))]
     if view.job.stop is not None:
-        lines.append(_stopping(view.job.stop))
+        lines.append(_stopping(view.job, view.job.stop))
     return [*blocks, section("\n".join(line for line in lines if line))]
 
 
-def _stopping(stop: StopRequest) -> str:
+def _stopping(job: Job, stop: StopRequest) -> str:
+    if job.state is JobState.INTERRUPTED:
+        return f"{mention(stop.by)} is {'pausing' if stop.kind is StopKind.PAUSE else 'cancelling'} it."
     if stop.kind is StopKind.PAUSE:
         return f"{mention(stop.by)} is pausing it: it saves where it is and frees its machine."
     return f"{mention(stop.by)} is cancelling it: its machine is being shut down."
@@ -136,7 +151,8 @@ def _metrics(view: CardView) -> str:
     if held_out is not None:
         parts.append(f"Held-out {decimal(held_out.loss)}{trend(held_out.loss, progress.previous_held_out)}")
     if metrics is not None and metrics.tokens_per_second is not None:
-        parts.append(f"{decimal(metrics.tokens_per_second, 0)} tokens/s")
+        speed = metrics.tokens_per_second
+        parts.append(f"{decimal(speed, 0)} tokens/s, {speed_verdict(speed, view.job.estimate)}")
     gpu = []
     if metrics is not None and metrics.gpu_utilization is not None:
         gpu.append(percent(metrics.gpu_utilization))
@@ -156,9 +172,13 @@ def _interrupted(view: CardView) -> list[Block]:
     job = view.job
     left = MAX_RECOVERIES - job.recoveries
     past = interruptions_line(job.progress)
-    if job.state is JobState.RECOVERING:
+    if job.stop is not None:
+        second, tries = _stopping(job, job.stop), ""
+    elif job.state is JobState.RECOVERING:
         second = f"A new machine is starting. It goes on from {checkpoint_words(job)}."
         tries = f"recovery {job.recoveries} of {MAX_RECOVERIES}" if job.recoveries else ""
+    elif job.progress.last_loss is not None and job.progress.last_loss.planned:
+        second, tries = f"Its machine's time was over. It goes on by itself from {checkpoint_words(job)}.", ""
     elif left > 0:
         second = f"The machine was lost. It goes on by itself from {checkpoint_words(job)}."
         tries = f"{count(left, 'automatic recovery', 'automatic recoveries')} left"
@@ -233,7 +253,7 @@ def _where_it_stopped(view: CardView) -> str:
 def _what_is_kept(view: CardView) -> str:
     if view.diagnosis is not None and not view.diagnosis.again:
         return "Trying again as it is would end the same way, so there is no button for it."
-    saved = view.job.progress.checkpoint_step
+    saved = view.job.kept_step
     if not saved:
         return "Your training file is untouched. No checkpoint was saved yet, so another try starts over."
     again = _stopped_at(view) - saved
@@ -249,8 +269,11 @@ def _stopped_at(view: CardView) -> int:
 
 
 def _cancelled(view: CardView) -> list[Block]:
-    second = f"Stopped after {took(view)}, {spent(view)} spent. The rest of its budget is free again."
-    blocks = [_head(view, second), context(stage_line(view))]
+    if view.job.started_at is not None:
+        second = f"Stopped after {took(view)}, {spent(view)} spent. The rest of its budget is free again."
+        blocks = [_head(view, second), context(stage_line(view))]
+    else:
+        blocks = [_head(view, "It had not started; nothing was spent. Its budget is free again.")]
     stop = view.job.stop
     if stop is not None:
         notes = f"\n{safe(stop.notes, 300)}" if stop.notes else ""

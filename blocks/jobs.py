@@ -10,10 +10,10 @@ from blocks import lifecycle
 from blocks.again import again_button
 from blocks.card import ACTION_DOWNLOAD, job_card
 from blocks.failure import retry_buttons
-from blocks.job_rows import job_row
+from blocks.job_rows import job_row, setting_words
 from blocks.lineage import LINEAGE_BLOCK, lineage_section
 from blocks.review import settings_line
-from blocks.run_words import STATE_NAMES, cause_words, paused, spent
+from blocks.run_words import STATE_NAMES, busy_verdict, cause_words, paused, speed_verdict, spent
 from blocks.spend_words import breakdown, projected, track_record
 from blocks.text import (
     Block,
@@ -39,6 +39,7 @@ from blocks.units import (
     memory_of,
     money,
     money_range,
+    percent,
     rate,
     rough,
     trend,
@@ -48,7 +49,7 @@ from functions.model.events import Stage
 from functions.model.job import Artifact, Job
 from functions.model.progress import Interruption
 from functions.model.states import TERMINAL, JobState
-from functions.model.views import JobDetailsView, JobListView, MetricPoint
+from functions.model.views import JobDetailsView, JobListView, MetricPoint, QueueEntry
 
 LIST_CALLBACK = "job_list"
 DETAILS_CALLBACK = "job_details"
@@ -67,16 +68,18 @@ def job_list(view: JobListView) -> View:
 
 
 def _queue(view: JobListView) -> list[Block]:
-    """Who waits, in order, and when each may expect to start."""
+    """Who waits, in order, when each may expect to start, with which settings and whose it is."""
     if not view.queue:
         return []
-    lines = [
-        f"{entry.position}. {safe(entry.job.name, 80)}, starts about {when(entry.starts_at, '{time}')}"
-        for entry in view.queue
-    ]
+    lines = [_waiting(entry) for entry in view.queue]
     waiting, training = view.limits.waiting, view.limits.running
     places = f"{count(training, 'run')} may train at once, {waiting} may wait."
     return [section(bounded(["*Queue*", *lines])), context(places), divider()]
+
+
+def _waiting(entry: QueueEntry) -> str:
+    starts = f"starts about {when(entry.starts_at, '{time}')}"
+    return f"{entry.position}. {safe(entry.job.name, 80)}, {starts}\n{setting_words(entry)}"
 
 
 def job_details(view: JobDetailsView) -> View:
@@ -145,7 +148,13 @@ def _figures(view: JobDetailsView) -> str:
             lines.append(f"Gradient norm {decimal(metrics.grad_norm, 2)}")
     speed = progress.mean_tokens_per_second or (metrics.tokens_per_second if metrics else None)
     if speed is not None:
-        lines.append(f"Speed {decimal(speed, 0)} tokens a second, {count(progress.trained_tokens, 'token')} trained")
+        compared = speed_verdict(speed, view.card.job.estimate)
+        lines.append(f"Speed {decimal(speed, 0)} tokens a second, {compared}")
+        lines.append(f"{count(progress.trained_tokens, 'token')} trained")
+    if metrics is not None and metrics.gpu_utilization is not None:
+        lines.append(
+            f"GPU used {percent(metrics.gpu_utilization)} of the time, {busy_verdict(metrics.gpu_utilization)}"
+        )
     if plan is not None:
         lines.append(f"Trained on {'the CPU' if plan.device == 'cpu' else safe(plan.device, 80)}")
         if metrics is not None and metrics.memory_bytes is not None and plan.device_memory_bytes:

@@ -90,7 +90,7 @@ def cancel_view(view: CardView) -> View:
     }
     blocks = [
         section(f"{bold(job.name)}  ·  {state_name(job.state)}\n{facts}"),
-        section(_what_ends(job)),
+        section(_what_ends(view)),
         input_block(REASON_BLOCK, "Reason", reason),
         text_input(NOTES_BLOCK, NOTES_ACTION, "Notes", multiline=True, max_length=500, optional=True),
         input_block(SURE_BLOCK, "Please confirm", sure),
@@ -101,12 +101,31 @@ def cancel_view(view: CardView) -> View:
     )
 
 
-def _what_ends(job: Job) -> str:
-    if job.state in IN_QUEUE:
+def _what_ends(view: CardView) -> str:
+    job = view.job
+    kept = "Its curves and its log stay; no adapters are made."
+    if job.state in IN_QUEUE and not job.billed_seconds:
         return "It leaves the queue. Nothing was spent, and the money reserved for it is free again."
-    ends = "Training stops for good and its machine is shut down. Its curves and its log stay; no adapters are made."
+    if job.state in IN_QUEUE:
+        freed = "what is reserved for the rest is free again"
+        return f"It leaves the queue for good. {_stays_spent(view)}; {freed}. {kept}{_checkpoint_ends(job)}"
+    if job.state is JobState.PAUSED:
+        ends = "It has no machine, and costs nothing while it rests. Cancelled, it ends for good."
+        return f"{ends} {_stays_spent(view)}. {kept}{_checkpoint_ends(job)}"
+    if job.state is JobState.INTERRUPTED:
+        ends = "It ends for good, and no new machine is started."
+        return f"{ends} {_stays_spent(view)}. {kept}{_checkpoint_ends(job)}"
     pause = " To go on later, pause it instead." if job.state in RUNNING else ""
-    return f"{ends}{pause}"
+    return f"Training stops for good and its machine is shut down. {kept}{_checkpoint_ends(job)}{pause}"
+
+
+def _stays_spent(view: CardView) -> str:
+    return f"The {spent(view)} that it has cost stays spent"
+
+
+def _checkpoint_ends(job: Job) -> str:
+    step = job.progress.checkpoint_step
+    return f" It cannot go on from {checkpoint_words(job)} afterwards." if step else ""
 
 
 def stopping(job: Job) -> View:
@@ -133,7 +152,7 @@ def switch_view(view: ResumeView) -> View:
     told = (
         f"It waits for its machine{since}. On another one it takes its turn in the queue again at once, "
         f"and goes on from {checkpoint_words(job)}."
-        if job.progress.checkpoint_step
+        if job.kept_step
         else f"It waits for its machine{since}. On another one it takes its turn in the queue again at once."
     )
     return _machines(view, told, others, SWITCH_TITLE, SWITCH_CALLBACK, submit="Switch")

@@ -13,6 +13,7 @@ from blocks.text import MessageParts, clip, image, mention, safe, section
 from blocks.units import count, decimal, duration, percent, rough, trend, when
 from blocks.waiting import past_words
 from functions.model.diagnosis import RETRY_EVERY
+from functions.model.events import TIME_LIMIT
 from functions.model.job import MAX_RECOVERIES
 from functions.model.outbox import Notice
 from functions.model.states import JobState
@@ -74,12 +75,14 @@ def _held_out(view: CardView, data: Data) -> str:
 
 
 def _interrupted(view: CardView, data: Data) -> str:
-    step = _step(data, view.job.progress.checkpoint_step or 0)
+    step = _step(data, view.job.kept_step)
     kept = f"Everything up to step {step:,} is saved." if step else "No checkpoint was saved yet, so it starts over."
     state = view.job.state
     # The message may be sent when the recovery has begun, and been counted, already.
     over = state is JobState.FAILED or (state is JobState.INTERRUPTED and view.job.recoveries >= MAX_RECOVERIES)
     cause = data.get("cause")
+    if cause == TIME_LIMIT:  # a stop of its own, which no recovery is counted for
+        return f"Its machine's time was over at {percent(view.fraction)}. {kept} It goes on by itself."
     why = f" ({cause_words(str(cause))})" if cause else ""
     more = "No automatic recovery is left." if over else "It goes on by itself."
     return f"Interrupted at {percent(view.fraction)}: the machine was lost{why}. {kept} {more}"
@@ -114,16 +117,23 @@ def _conversations(number: int) -> str:
 
 def _failed(view: CardView, _: Data) -> str:
     what = problem_words(view)
-    best = best_fix(view.diagnosis)
-    helps = f"What may help: {safe(best.label, 100)}. The card says more." if best else "The card says what helps."
-    return f"Failed after {took(view)}: {what}\n{helps}"
+    return f"Failed after {took(view)}: {what}\n{_what_helps(view)}".rstrip()
+
+
+def _what_helps(view: CardView) -> str:
+    diagnosis, best = view.diagnosis, best_fix(view.diagnosis)
+    if best:
+        return f"What may help: {safe(best.label, 100)}. The card says more."
+    if diagnosis and diagnosis.fixes:
+        return "The card says what helps."
+    return f"Another try goes on from {checkpoint_words(view.job)}." if diagnosis and diagnosis.again else ""
 
 
 def _cancelled(view: CardView, data: Data) -> str:
     by, reason = data.get("by"), data.get("reason")
     who = f" by {mention(str(by))}" if by else ""
     why = f": {safe(str(reason), 60)}" if reason else ""
-    if not view.job.attempt:
+    if view.job.started_at is None:  # it may have been launched, and found no machine
         return f"Cancelled{who}{why}.\nIt had not started; nothing was spent."
     return f"Cancelled{who}{why}.\nFinal cost {spent(view)} for {took(view)}. Its machine is gone."
 

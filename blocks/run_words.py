@@ -10,6 +10,7 @@ from typing import NamedTuple
 from blocks.spend_words import projected_range
 from blocks.text import safe
 from blocks.units import count, decimal, duration, money, money_range, practice, rough
+from functions.model.estimate import Estimate
 from functions.model.events import PerplexityMeasured, Stage
 from functions.model.job import Job
 from functions.model.progress import Progress, StageProgress
@@ -18,6 +19,9 @@ from functions.model.views import CardView
 
 PRODUCTION_READY_PERCENT = 30.0
 ACCEPTABLE_PERCENT = 20.0
+_SLOW, _FAST = 0.75, 1.25
+# Below the second, `alerts` says so as well.
+_WELL_USED, _IDLE = 0.8, 0.4
 
 STATE_NAMES: dict[JobState, str] = {
     JobState.PENDING_CONFIGURATION: "Draft",
@@ -210,5 +214,18 @@ def cause_words(cause: str) -> str:
 
 def checkpoint_words(job: Job) -> str:
     """Where a run goes on from: `the checkpoint of step 600`, or `the start`."""
-    step = job.progress.checkpoint_step
+    step = job.kept_step
     return f"the checkpoint of step {step:,}" if step else "the start, as no checkpoint was saved yet"
+
+
+def speed_verdict(tokens_per_second: float, estimate: Estimate) -> str:
+    """How a speed compares with what the estimate rests on; single steps scatter, so the bands are wide."""
+    share = tokens_per_second / estimate.tokens_per_second if estimate.tokens_per_second > 0 else 1.0
+    if share < _SLOW:
+        return f"slower than the {decimal(estimate.tokens_per_second, 0)} expected"
+    return "faster than expected" if share > _FAST else "as expected"
+
+
+def busy_verdict(utilization: float) -> str:
+    """How well a GPU is used."""
+    return "well used" if utilization >= _WELL_USED else "waits a lot" if utilization < _IDLE else "partly idle"

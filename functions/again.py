@@ -164,9 +164,16 @@ def _enqueue(
     tx.outbox.put(job=parent, notice=Notice.CARD, key="", at=now, data={})  # it says that it was tried again
     if view.resumes:
         tx.jobs.copy_points(parent.id, job.id, up_to=view.resume_step or 0)
-    if view.fix is not None:
+    if view.fix is not None and _is_followed(view.fix, parent.configuration, configuration):
         take_suggestion(tx, failed=parent, fix=view.fix, retry_job_id=job.id, by=person.user_id, now=now)
     return job
+
+
+def _is_followed(fix: Fix, before: Configuration, after: Configuration) -> bool:
+    """Whether a try still has what its suggestion changed: the form may have been changed after it."""
+    suggested = changes_between(before, apply_fix(before, fix))
+    made = {change.name: change.after for change in changes_between(before, after)}
+    return all(made.get(change.name) == change.after for change in suggested)
 
 
 def _choice_of(parent: Job, configuration: Configuration, name: str, notes: str) -> JobChoice:

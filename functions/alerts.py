@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import pairwise
 from statistics import fmean, median
 
-from functions.model.alerts import Alert, AlertKind, Curve, TrainingPoint
+from functions.model.alerts import Alert, AlertKind, Curve, HeldOutPoint, TrainingPoint
 from functions.model.events import Stage
 from functions.model.progress import Progress
 from functions.words import gigabytes, span
@@ -29,7 +29,7 @@ _ERRORS, _RISE = 5.0, 1.1
 # A loss is called flat after this share of the run, where it fell by less than a hundredth, not even that is
 # clear of the scatter, and a tenth would have been (3.6 standard errors).
 _FLAT_AFTER, _FLAT_STEPS, _FLAT_FALL, _FLAT_ERROR, _CLEAR_ERRORS = 0.2, 40, 0.01, 0.025, 2.0
-_HELD_OUT_STEP, _HELD_OUT_RISE = 0.0025, 0.015
+_HELD_OUT_STEP, _HELD_OUT_RISE, _HELD_OUT_CLEAR = 0.0025, 0.015, 0.05
 # A machine that others use is slow for seconds at a time: what is told of lasts a minute, and ten steps.
 _LAST_POINTS, _LAST_SECONDS = 10, 60.0
 _SLOW_SHARE = 0.6
@@ -151,21 +151,35 @@ def _flat(progress: Progress, curve: Curve, losses: Sequence[float]) -> Alert | 
 
 
 def _overfitting(curve: Curve) -> Alert | None:
-    if len(curve.held_out) < HELD_OUT_POINTS:
+    """A clear rise speaks at once: with two or three epochs there may be no time to see it twice."""
+    risen = _risen_twice(curve.held_out) or _risen_clearly(curve.held_out)
+    if not risen or any(point.training_loss is None for point in risen):
         return None
-    first, middle, last = curve.held_out[-HELD_OUT_POINTS:]
-    if first.training_loss is None or last.training_loss is None or first.loss <= 0:
+    first, last = risen[0], risen[-1]
+    fell_to = last.training_loss or 0.0
+    if fell_to >= (first.training_loss or 0.0):
         return None
-    turned = middle.loss > first.loss * (1 + _HELD_OUT_STEP) and last.loss > middle.loss * (1 + _HELD_OUT_STEP)
-    if not turned or last.loss < first.loss * (1 + _HELD_OUT_RISE) or last.training_loss >= first.training_loss:
-        return None
+    losses = " → ".join(f"{point.loss:.3f}" for point in risen)
     return Alert(
         kind=AlertKind.OVERFITTING,
-        what=f"The held-out loss rose twice, {first.loss:.3f} → {middle.loss:.3f} → {last.loss:.3f}, while the "
-        f"training loss fell to {last.training_loss:.3f}.",
+        what=f"The held-out loss rose{' twice' if len(risen) > 2 else ''}, {losses}, while the training loss fell to "
+        f"{fell_to:.3f}.",
         meaning="It begins to learn the conversations by heart and gets worse on those it does not know.",
         todo=f"Consider a run of fewer steps: the best so far was at step {first.step:,} or before.",
     )
+
+
+def _risen_twice(held_out: Sequence[HeldOutPoint]) -> Sequence[HeldOutPoint]:
+    if len(held_out) < HELD_OUT_POINTS:
+        return ()
+    first, middle, last = points = held_out[-HELD_OUT_POINTS:]
+    turned = middle.loss > first.loss * (1 + _HELD_OUT_STEP) and last.loss > middle.loss * (1 + _HELD_OUT_STEP)
+    return points if turned and last.loss >= first.loss * (1 + _HELD_OUT_RISE) and first.loss > 0 else ()
+
+
+def _risen_clearly(held_out: Sequence[HeldOutPoint]) -> Sequence[HeldOutPoint]:
+    points = held_out[-2:]
+    return points if len(points) == 2 and points[1].loss >= points[0].loss * (1 + _HELD_OUT_CLEAR) > 0 else ()
 
 
 def _of_last_attempt(points: Sequence[TrainingPoint]) -> list[TrainingPoint]:

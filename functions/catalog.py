@@ -69,6 +69,16 @@ def tier(key: str) -> Tier:
     return _only(tiers(), key, "price tier")
 
 
+def preset_name(key: str) -> str:
+    """The preset's name; its key where a past run has one that there is no more."""
+    return next((item.name for item in presets() if item.key == key), key)
+
+
+def tier_name(key: str) -> str:
+    """The tier's name; its key where a past run has one that there is no more."""
+    return next((item.name for item in tiers() if item.key == key), key)
+
+
 def tiers_of(provider: str) -> tuple[Tier, ...]:
     """The tiers of one provider, offered ones first."""
     return tuple(sorted((t for t in tiers() if t.provider == provider), key=lambda t: not t.offered))

@@ -285,23 +285,31 @@ def model_fixes(configuration: Configuration) -> tuple[Fix, ...]:
 
 
 def time_fixes(job: Job, limit_seconds: float) -> tuple[Fix, ...]:
-    """As many epochs, or steps, as this run's own pace brings into the time limit."""
+    """As many epochs, or steps, as another try reaches within the limit at this run's own pace.
+
+    It goes on from the checkpoint. Where the rest fits from there, nothing has to be given up.
+    """
     plan, step = job.progress.plan, job.progress.step
+    began = (job.lineage.resume_step if job.lineage else None) or 0
     trained = job.progress.stage(Stage.TRAINING).seconds(job.ended_at) if job.ended_at else None
-    if plan is None or not step or not trained:
+    if plan is None or step <= began or not trained:
         return ()
-    pace = trained / step
+    pace = trained / (step - began)
     fixed = max(0.0, job.billed_seconds - trained)
-    fitting = int((limit_seconds * 0.9 - fixed) / pace)
-    settings = job.configuration.hyperparameters
-    epochs = fitting * plan.epochs // max(1, plan.total_steps) if settings.max_steps is None else 0
-    if 1 <= epochs < settings.epochs:
+    kept = job.kept_step
+    reach = kept + max(0, int((limit_seconds * 0.9 - fixed) / pace))
+    if reach >= plan.total_steps:
+        why = "The rest fits into the limit; nothing before the checkpoint is trained twice."
+        return (Fix(key="go_on", label=f"Try again: it goes on from step {kept:,}", why=why),) if kept else ()
+    settings, words = job.configuration.hyperparameters, f"At {pace:.1f} s a step, another try gets to "
+    epochs = reach * plan.epochs // max(1, plan.total_steps) if settings.max_steps is None else 0
+    if 1 <= epochs < settings.epochs and epochs * plan.total_steps > kept * plan.epochs:
         label = counted(epochs, "epoch")
         changed = _with(job.configuration, epochs=epochs)
-        why = f"At {pace:.1f} s a step, {label} fit into the limit."
+        why = f"{words}{label} within the limit."
         return (fix_of(job.configuration, Candidate("fewer_epochs", label.capitalize(), why, changed)),)
-    if 1 <= fitting < plan.total_steps:
-        changed = _with(job.configuration, max_steps=fitting)
-        why = f"At {pace:.1f} s a step, {counted(fitting, 'step')} fit into the limit."
-        return (fix_of(job.configuration, Candidate("fewer_steps", f"Stop after {fitting:,} steps", why, changed)),)
+    if reach > kept:
+        changed = _with(job.configuration, max_steps=reach)
+        why = f"{words}step {reach:,} within the limit."
+        return (fix_of(job.configuration, Candidate("fewer_steps", f"Stop after {reach:,} steps", why, changed)),)
     return ()

@@ -231,7 +231,7 @@ def _ending_data(job: Job, state: JobState) -> dict[str, float | int | str | Non
     if state in (JobState.CANCELLED, JobState.PAUSED) and job.stop is not None:
         return {"step": job.progress.step, "by": job.stop.by, "reason": job.stop.reason}
     if state is JobState.INTERRUPTED and (lost := job.progress.last_loss) is not None:
-        return {"step": lost.step, "cause": lost.cause}
+        return {"step": job.kept_step, "cause": lost.cause}
     return {"step": job.progress.step}
 
 

@@ -91,6 +91,8 @@ def _line(tx: Transaction, job: Job, now: datetime) -> JobLine:
         fraction=fraction_done(job),
         spent_cents=job_cents_now(tx, job=job, now=now),
         waits_for_gpu=open_wait(tx, job) is not None,
+        preset=catalog.preset_name(job.configuration.preset),
+        machine=catalog.tier_name(job.configuration.tier),
     )
 
 

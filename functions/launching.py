@@ -22,6 +22,7 @@ from functions.model.outbox import Notice
 from functions.model.signing import job_token
 from functions.model.states import IN_QUEUE, JobState
 from functions.ports import TRAINING_FILES, Clock, Compute, Database, Files, Transaction
+from functions.progress import failed
 from functions.queue import PLACED
 
 log = logging.getLogger(__name__)
@@ -280,6 +281,6 @@ def _unlaunched(tx: Transaction, job_id: UUID, number: int) -> tuple[Job, Attemp
 
 
 def _fail(tx: Transaction, job: Job, failure: Failed, now: datetime) -> None:
-    progress = job.progress.model_copy(update={"failure": failure})
+    progress = failed(job.progress, failure, at=now)
     tx.jobs.update(job.id, progress=progress)
     move(tx, job=job.model_copy(update={"progress": progress}), state=JobState.FAILED, now=now)

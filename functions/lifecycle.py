@@ -123,7 +123,7 @@ def resume_paused(db: Database, *, clock: Clock, person: Person, job_id: UUID, t
             target=str(job.id),
             detail={"tier": chosen.tier.key, "reserved_cents": cents},
         )
-        data: dict[str, float | int | str | None] = {"by": person.user_id, "step": job.progress.checkpoint_step or 0}
+        data: dict[str, float | int | str | None] = {"by": person.user_id, "step": job.kept_step}
         tx.outbox.put(job=job, notice=Notice.RESUMED, key=str(job.attempt), at=now, data=data)
         return move(tx, job=job, state=JobState.QUEUED, now=now)
 

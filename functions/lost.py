@@ -22,7 +22,7 @@ def gave_up(job: Job) -> Failed:
     One that ended by itself without a word gets a reference, and what its log said last.
     """
     past = job.progress.interruptions
-    step = job.progress.checkpoint_step or 0
+    step = job.kept_step
     last = past[-1].cause if past else "unknown"
     code, reference = _code(last), ""
     what = f"Interrupted {counted(len(past), 'time')}; automatic recovery stops here."

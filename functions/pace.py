@@ -34,8 +34,11 @@ def fraction_done(job: Job) -> float:
     """Share of the work that is done, 0 to 1, by the stages' shares and the steps within training."""
     if job.state is JobState.COMPLETED:
         return 1.0
-    plan, step = job.progress.plan, job.progress.step
-    done = 0.0
+    return _done_at(job, job.progress.step)
+
+
+def _done_at(job: Job, step: int) -> float:
+    plan, done = job.progress.plan, 0.0
     for item in job.progress.stages:
         # After a recovery the first stages are gone through once more; the steps that are kept still count.
         prepared = step > 0 and item.stage in (Stage.PREPROCESSING, Stage.MODEL_LOADING)
@@ -57,16 +60,29 @@ def remaining_seconds(job: Job, now: datetime) -> float | None:
     if plan and seconds and step > job.progress.resumed_step and training.status != "pending":
         pace = seconds / max(1, step - job.progress.resumed_step)
         return max(0.0, (plan.total_steps - step) * pace) + tail
+    if step and training.status == "pending":
+        return rest_seconds(job)  # on its way back: what it did beyond its checkpoint is done once more
     if step:
-        return max(tail, estimate * _share_left(job))
+        return max(tail, estimate * _share_left(job, step))
     return max(tail, estimate - elapsed_seconds(job, now))
 
 
-def _share_left(job: Job) -> float:
+def rest_seconds(job: Job) -> float:
+    """Seconds that a job without a machine will take once it has one: all of it, or what its checkpoint leaves."""
+    estimate = job.estimate.seconds.expected
+    tail = estimate * _SHARE[Stage.FINALIZATION]
+    if 0 < job.billed_seconds <= job.seconds_before:
+        # Since it was given another machine nothing ran: its estimate is what it had taken and the rest there.
+        return max(tail, estimate - job.billed_seconds)
+    step = job.kept_step
+    return max(tail, estimate * _share_left(job, step)) if step and job.progress.plan else estimate
+
+
+def _share_left(job: Job, step: int) -> float:
     """How much of this job's own work is left: one that went on from another's checkpoint began further on."""
     begun = 0.0
     plan, lineage = job.progress.plan, job.lineage
     if plan is not None and lineage is not None and lineage.resume_step:
         prepared = _SHARE[Stage.PREPROCESSING] + _SHARE[Stage.MODEL_LOADING]
         begun = prepared + _SHARE[Stage.TRAINING] * min(1.0, lineage.resume_step / max(1, plan.total_steps))
-    return (1 - fraction_done(job)) / max(1 - begun, _SHARE[Stage.FINALIZATION])
+    return (1 - _done_at(job, step)) / max(1 - begun, _SHARE[Stage.FINALIZATION])

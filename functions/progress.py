@@ -179,19 +179,29 @@ def _resumed(progress: Progress, body: Resumed, at: datetime) -> Progress:
 
 
 def _failed(progress: Progress, body: Failed, at: datetime) -> Progress:
-    def mark(item: StageProgress) -> StageProgress:
-        active = item.status == "active"
-        return item.model_copy(update={"status": "failed", "finished_at": at}) if active else item
+    return failed(progress, body, at=at)
 
-    return progress.model_copy(update={"failure": body, "stages": tuple(mark(item) for item in progress.stages)})
+
+def failed(progress: Progress, failure: Failed, *, at: datetime) -> Progress:
+    """The progress of a run that failed in the stage that is under way, or was when its last machine was lost."""
+    under_way = next((item for item in progress.stages if item.status == "active"), None) or next(
+        (item for item in progress.stages if item.status == "pending" and item.earlier_seconds), None
+    )
+
+    def mark(item: StageProgress) -> StageProgress:
+        if item is not under_way:
+            return item
+        ended = at if item.status == "active" else None
+        return item.model_copy(update={"status": "failed", "finished_at": ended})
+
+    return progress.model_copy(update={"failure": failure, "stages": tuple(map(mark, progress.stages))})
 
 
 def stopped(progress: Progress, state: JobState, *, at: datetime) -> tuple[Progress, JobState]:
     """A run that was being stopped and is interrupted has failed for the reason that it was stopped for."""
     if state is not JobState.INTERRUPTED or progress.stopping is None:
         return progress, state
-    failed = _failed(progress, progress.stopping, at)
-    return failed.model_copy(update={"stopping": None}), JobState.FAILED
+    return failed(progress.model_copy(update={"stopping": None}), progress.stopping, at=at), JobState.FAILED
 
 
 def _finished(progress: Progress, body: Finished, _: datetime) -> Progress:

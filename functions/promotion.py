@@ -13,7 +13,7 @@ from functions.model.catalog import PRACTICE_PROVIDER
 from functions.model.states import IN_QUEUE
 from functions.model.views import QueueLimits
 from functions.ports import Transaction
-from functions.queue import PLACED, plan_starts
+from functions.queue import PLACED, delays, plan_starts
 
 
 def with_queue(
@@ -27,8 +27,9 @@ def with_queue(
     job = get_job(tx, team_id=team_id, job_id=job_id)
     placed, waiting = tx.jobs.in_states(PLACED), tx.jobs.in_states(IN_QUEUE)
     others = [other for other in waiting if other.id != job.id]
-    as_it_is = plan_starts(placed, waiting, running=limits.running, now=now)
-    at_the_front = plan_starts(placed, [job, *others], running=limits.running, now=now)
+    known = delays(tx, waiting, now=now)
+    as_it_is = plan_starts(placed, waiting, running=limits.running, now=now, delays=known)
+    at_the_front = plan_starts(placed, [job, *others], running=limits.running, now=now, delays=known)
     return shown.model_copy(
         update={
             "facts": (*for_whom(job.client, job.project), *shown.facts),

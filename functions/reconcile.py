@@ -248,6 +248,8 @@ class Reconciler:
             current = tx.jobs.attempt(job_id, attempt.attempt) if job and job.attempt == attempt.attempt else None
             if job is None or current is None or job.state not in RUNNING:
                 return
+            if job.stop is not None:
+                return  # somebody stopped it meanwhile: the next step ends it as they wished
             now, until = self._clock(), until or self._last_sign(current)
             cause = call.note or f"exit code {call.exit_code}"
             progress, state = stopped(job.progress, JobState.INTERRUPTED, at=until)

@@ -33,12 +33,6 @@ def rest_of(whole: Estimate, *, step: int | None, total_steps: int) -> Estimate:
     return whole.part(_FIXED_SHARE + (1 - _FIXED_SHARE) * left)
 
 
-def kept_step(job: Job) -> int:
-    """The step that the job's next attempt goes on from, its own checkpoint's or that which it began from."""
-    begun = job.lineage.resume_step if job.lineage else None
-    return max(job.progress.checkpoint_step or 0, begun or 0)
-
-
 def offers(tx: Transaction, *, job: Job, now: datetime) -> tuple[TierOffer, ...]:
     """The machines on which the rest of the job can be done, with what it takes and costs there; its own first.
 
@@ -58,7 +52,7 @@ def offers(tx: Transaction, *, job: Job, now: datetime) -> tuple[TierOffer, ...]
         total = planned_steps(file.stats, settings, there.held_out_fraction)
         whole = quote_for(history, file=file, configuration=there, now=now)
         if need(there).fits:
-            found.append(TierOffer(tier=tier, rest=rest_of(whole, step=kept_step(job), total_steps=total)))
+            found.append(TierOffer(tier=tier, rest=rest_of(whole, step=job.kept_step, total_steps=total)))
     return tuple(found)
 
 

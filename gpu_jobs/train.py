@@ -11,7 +11,7 @@ from functions.levers import Levers, packs
 from functions.memory import OVERHEAD, in_parts
 from functions.model.conversation import TrainingSequence
 from functions.model.estimate import MemoryNeed
-from functions.model.events import Finished, HeldOut, PerplexityMeasured, Planned, Stage
+from functions.model.events import Finished, HeldOut, PerplexityMeasured, Planned, Resumed, Stage
 from functions.model.job_spec import JobSpec
 from gpu_jobs.artifacts import pack, store
 from gpu_jobs.background import Background
@@ -70,6 +70,8 @@ def train_job(run: JobRun) -> None:
         prepared = preprocess(run, device, tokenizer)
         loaded = load(run, device, loading)
         result = train(run, device, prepared, loaded)
+    elif run.spec.attempt > 1 or run.spec.start > 1:
+        run.emit(Resumed(step=result.steps))
     # Here and not in `train`: who was killed between keeping the result and this comes by again.
     _checkpoints(run).remove_all()
     deliver(run, result)

@@ -6,15 +6,13 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from functions.errors import BrightRunError, TrainingFileInvalid
-from functions.model.people import Person, Role
-from infra.settings import LOCAL_TEAM, Settings
-
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Fine-tune language models from Slack.")
+from infra.settings import read_settings
 
 TrainingFileArgument = Annotated[Path, typer.Argument(help="A training file: v4 JSON, v5 JSONL or JSONL of turns.")]
 
@@ -32,6 +30,21 @@ def _fail(error: BrightRunError) -> typer.Exit:
     return typer.Exit(1)
 
 
+class _Commands(TyperGroup):
+    """Ends a command with a sentence, not with a traceback, where a person can do something about it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrightRunError as error:
+            raise _fail(error) from error
+
+
+app = typer.Typer(
+    cls=_Commands, no_args_is_help=True, add_completion=False, help="Fine-tune language models from Slack."
+)
+
+
 @app.callback()
 def _logging(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False) -> None:
     level = logging.INFO if verbose else logging.WARNING
@@ -43,10 +56,7 @@ def up() -> None:
     """Start everything on this machine and stay up until Ctrl-C."""
     from infra.run import stay_up
 
-    try:
-        stay_up(Settings(), _say)
-    except BrightRunError as error:
-        raise _fail(error) from error
+    stay_up(read_settings(), _say)
 
 
 @app.command()
@@ -61,10 +71,7 @@ def demo(
     from infra.demo.run import DemoOptions, run_demo
 
     options = DemoOptions(headless=headless, json_file=json_file, file=file, preset=preset, max_steps=max_steps)
-    try:
-        finished = run_demo(Settings(), options, _say)
-    except BrightRunError as error:
-        raise _fail(error) from error
+    finished = run_demo(read_settings(), options, _say)
     if not finished:
         raise typer.Exit(1)
 
@@ -77,7 +84,7 @@ def check(
     """Check a training file. Ends with 0 only where a job could be started from it."""
     from infra.check import check_training_file
 
-    result = check_training_file(training_file, Settings())
+    result = check_training_file(training_file, read_settings())
     _say(json.dumps(result.as_json(), indent=2, ensure_ascii=False) if as_json else result.as_text())
     if not result.startable:
         raise typer.Exit(1)
@@ -88,11 +95,7 @@ def import_(training_file: TrainingFileArgument) -> None:
     """Add a training file to the running installation, or to the one in the data folder."""
     from infra.run import import_training_file
 
-    person = Person(team_id=LOCAL_TEAM, user_id="cli", role=Role.ADMIN)
-    try:
-        file = import_training_file(Settings(), training_file, person)
-    except BrightRunError as error:
-        raise _fail(error) from error
+    file = import_training_file(read_settings(), training_file)
     _say(f"{file.name}: {file.stats.conversations} conversations, {file.stats.training_pairs} training pairs. Added.")
 
 
@@ -102,7 +105,7 @@ def migrate() -> None:
     from infra.postgres.migrations import migrate as apply
     from infra.run import database_url
 
-    with database_url(Settings()) as url:
+    with database_url(read_settings()) as url:
         applied = apply(url)
     _say("\n".join(f"applied {name}" for name in applied) or "The database is up to date.")
 
@@ -113,11 +116,8 @@ def backup(file: Annotated[Path, typer.Argument(help="Where the backup goes.")])
     from infra.postgres.backup import backup as write
     from infra.run import database_url
 
-    try:
-        with database_url(Settings()) as url:
-            facts = write(url, file)
-    except BrightRunError as error:
-        raise _fail(error) from error
+    with database_url(read_settings()) as url:
+        facts = write(url, file)
     _say(f"{file}: {facts}, {facts.bytes / 1e6:.1f} MB. It holds no training files and no adapters.")
 
 
@@ -127,11 +127,8 @@ def restore(file: Annotated[Path, typer.Argument(help="A backup.")]) -> None:
     from infra.postgres.backup import restore as fill
     from infra.run import database_url
 
-    try:
-        with database_url(Settings()) as url:
-            facts = fill(url, file)
-    except BrightRunError as error:
-        raise _fail(error) from error
+    with database_url(read_settings()) as url:
+        facts = fill(url, file)
     _say(f"Restored: {facts}. The database is up to date.")
 
 
@@ -140,10 +137,7 @@ def bill(days: Annotated[int, typer.Option(min=1, max=90, help="So many whole da
     """Compare what jobs were charged with what Modal bills; ends with 1 where the two differ."""
     from infra.bill import compare
 
-    try:
-        agrees, text = compare(Settings(), days=days)
-    except BrightRunError as error:
-        raise _fail(error) from error
+    agrees, text = compare(read_settings(), days=days)
     _say(text)
     if not agrees:
         raise typer.Exit(1)
@@ -154,7 +148,7 @@ def doctor() -> None:
     """Say what is configured, what is missing, and what each missing thing would enable."""
     from infra.doctor import examine, render
 
-    findings = examine(Settings())
+    findings = examine(read_settings())
     _say(render(findings))
     if any(finding.broken for finding in findings):
         raise typer.Exit(1)
@@ -166,7 +160,7 @@ def serve(name: str) -> None:
     from infra.processes import PROCESSES
 
     logging.getLogger().setLevel(logging.INFO)
-    PROCESSES[name](Settings())
+    PROCESSES[name](read_settings())
 
 
 if __name__ == "__main__":

@@ -10,13 +10,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from slack_sdk.errors import SlackApiError, SlackClientError
-
+from infra.address_doctor import examine_address
 from infra.postgres.inspection import examine_database
+from infra.roles_doctor import examine_roles
 from infra.settings import Settings
+from infra.slack_doctor import examine_slack
 from infra.stripe_doctor import examine_stripe
 from infra.supabase_doctor import examine_storage
-from infra.wiring import slack_client
 
 _NEEDED_BYTES = 2 << 30
 
@@ -39,7 +39,9 @@ def examine(settings: Settings) -> list[Finding]:
         _gpu(),
         _pdf_reports(),
         Finding("Database", *examine_database(settings)),
-        _slack(settings),
+        Finding("Slack", *examine_slack(settings)),
+        Finding("Roles", *examine_roles(settings)),
+        Finding("Public address", *examine_address(settings)),
         Finding("Storage", *examine_storage(settings)),
         _compute(settings),
         Finding("Stripe", *examine_stripe(settings)),
@@ -103,17 +105,3 @@ def _pdf_reports() -> Finding:
         except OSError:  # the package is there and a library that it loads is not
             return Finding("PDF reports", "broken", "the library Pango is missing; run `make setup`", broken=True)
     return Finding("PDF reports", "ok", f"WeasyPrint {weasyprint.__version__}")
-
-
-def _slack(settings: Settings) -> Finding:
-    if settings.uses_local_workspace:
-        return Finding("Slack", "local workspace", "BRIGHTRUN_SLACK_BOT_TOKEN connects a real one")
-    if settings.slack_signing_secret is None:
-        return Finding("Slack", "broken", "BRIGHTRUN_SLACK_SIGNING_SECRET is missing", broken=True)
-    try:
-        answer = slack_client(settings).auth_test()
-    except SlackApiError as error:
-        return Finding("Slack", "broken", f"Slack refuses the bot token: {error.response['error']}", broken=True)
-    except (SlackClientError, OSError) as error:
-        return Finding("Slack", "broken", f"Slack cannot be reached: {error}", broken=True)
-    return Finding("Slack", "ok", f"{answer['user']} in {answer['team']}")

@@ -12,12 +12,13 @@ from pydantic import SecretStr
 
 from functions import catalog
 from functions.import_file import check_file, store_file
-from functions.model.people import Person
+from functions.model.people import Person, Role
 from functions.model.training_file import TrainingFile
 from infra.clock import utc_now
 from infra.postgres.embedded import embedded_postgres
 from infra.postgres.migrations import migrate
 from infra.settings import Settings
+from infra.slack_team import team_of
 from infra.supervisor import embedded_run
 from infra.token_counter import SubprocessTokenCounter
 from infra.wiring import Parts, build_parts, tokenizer_source
@@ -73,12 +74,16 @@ def parts_of(settings: Settings) -> Iterator[Parts]:
             parts.db.close()
 
 
-def import_training_file(settings: Settings, path: Path, person: Person) -> TrainingFile:
-    """Check and store a file.
+def import_training_file(settings: Settings, path: Path) -> TrainingFile:
+    """Check and store a file, for the team whose Slack is configured.
 
     Raises:
         TrainingFileInvalid: with every problem.
+        InvalidInput: Slack refuses the token, so whose file it would be is not known.
+        Unavailable: Slack cannot be reached.
     """
+    # First of all: a file of the wrong team would be one that nobody sees.
+    person = Person(team_id=team_of(settings), user_id="cli", role=Role.ADMIN)
     with parts_of(settings) as parts:
         checked = check_file(
             path,

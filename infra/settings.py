@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from functions.errors import InvalidInput
 from functions.model.people import Role
 
 LOCAL_TEAM = "T0BRIGHT"
 LOCAL_BOT_TOKEN = "xoxb-local-workspace"  # noqa: S105 - of the local workspace, which anyone here may enter
 LOCAL_APP_TOKEN = "xapp-local-workspace"  # noqa: S105
+MIN_SECRET_LENGTH = 32
 
 
 class DatabaseRole(StrEnum):
@@ -31,10 +36,22 @@ def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+# Several entries in one variable, separated by commas; not JSON, which pydantic-settings would ask for.
+_Entries = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
 class Settings(BaseSettings):
     """Read from the environment (`BRIGHTRUN_…`) and `.env`; documented line by line in `.env.example`."""
 
-    model_config = SettingsConfigDict(env_prefix="BRIGHTRUN_", env_file=".env", extra="ignore", frozen=True)
+    # A blank variable is one that is not set: `.env` lists many to be filled in.
+    model_config = SettingsConfigDict(
+        env_prefix="BRIGHTRUN_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
 
     data_dir: Path = Path(".brightrun")
     host: str = "127.0.0.1"
@@ -46,7 +63,8 @@ class Settings(BaseSettings):
     bot_database_url: SecretStr | None = None
     functions_database_url: SecretStr | None = None
     ingest_database_url: SecretStr | None = None
-    secret: SecretStr | None = None
+    # It signs job tokens and download links: whoever guesses it may post events and read files.
+    secret: Annotated[SecretStr, Field(min_length=MIN_SECRET_LENGTH)] | None = None
 
     supabase_url: str = ""
     supabase_service_key: SecretStr | None = None
@@ -75,9 +93,9 @@ class Settings(BaseSettings):
 
     monthly_budget_cents: int = Field(default=500_00, ge=0)
     default_role: Role = Role.MEMBER
-    viewers: Annotated[tuple[str, ...], NoDecode] = ()
-    managers: Annotated[tuple[str, ...], NoDecode] = ()
-    admins: Annotated[tuple[str, ...], NoDecode] = ()
+    viewers: _Entries = ()
+    managers: _Entries = ()
+    admins: _Entries = ()
     managers_group: str = ""
 
     @property
@@ -128,14 +146,59 @@ class Settings(BaseSettings):
         return kept_secret(self.data_dir / "signing-secret")
 
 
-def kept_secret(path: Path) -> str:
-    """The secret in a file that only the owner reads; made at the first call."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def read_settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        InvalidInput: some cannot be used. Each is named with what is wrong with it; a secret is not quoted.
+    """
     try:
-        # Readable by its owner alone from the first moment on.
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(handle, "w") as stream:
-            stream.write(secrets.token_hex(32))
-    except FileExistsError:
-        pass
-    return path.read_text("utf-8").strip()
+        return Settings()
+    except ValidationError as error:
+        problems = " ".join(_problem(detail) for detail in error.errors(include_url=False))
+        raise InvalidInput(problems, fix="Change it in .env or the environment; .env.example explains it.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"The settings in .env cannot be read: {error}.", fix="Mend that file.") from error
+
+
+def _problem(detail: ErrorDetails) -> str:
+    """What is wrong with one variable, as a sentence."""
+    name = str(detail["loc"][0])
+    variable = f"BRIGHTRUN_{name.upper()}"
+    if name == "secret":
+        return (
+            f"{variable} is shorter than {MIN_SECRET_LENGTH} characters, so it could be guessed:"
+            " `openssl rand -hex 32` prints a good one."
+        )
+    wanted = detail["msg"].removeprefix("Input should be ").partition(", unable to")[0]
+    if "SecretStr" in str(Settings.model_fields[name].annotation):
+        return f"{variable} has to be {wanted}."
+    return f"{variable} is {str(detail['input'])!r} and has to be {wanted}."
+
+
+def kept_secret(path: Path) -> str:
+    """The secret in a file that only the owner reads; made at the first call.
+
+    Raises:
+        InvalidInput: the file is empty: to sign with nothing would let everybody sign.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        _keep(path, secrets.token_hex(32))
+    secret = path.read_text("utf-8").strip()
+    if not secret:
+        raise InvalidInput(
+            "The file of a secret is empty.", where=str(path), fix="Remove it: the next start makes one."
+        )
+    return secret
+
+
+def _keep(path: Path, secret: str) -> None:
+    """Whole or not at all, and only the first: several processes start at once, and none may read half of it."""
+    # Readable by its owner alone from the first moment on.
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    with os.fdopen(handle, "w") as stream:
+        stream.write(secret)
+    with suppress(FileExistsError):
+        os.link(name, path)
+    Path(name).unlink()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from functions.deliver import MAX_ARTIFACT_BYTES
-from functions.errors import BrightRunError
+from functions.errors import BrightRunError, InvalidInput
 from functions.ports import MODEL_ARTIFACTS, TRAINING_FILES
 from functions.training_files import MAX_BYTES
 from infra.postgres.inspection import Verdict
@@ -26,10 +27,11 @@ def examine_storage(settings: Settings) -> Verdict:
         return Verdict("local folder", f"{settings.data_dir.resolve() / 'files'}, with links that expire")
     try:
         files = supabase_files(settings)
-        try:
+    except InvalidInput as error:
+        return Verdict("broken", f"{settings.supabase_url}: {error}", broken=True)
+    try:
+        with closing(files):
             found = {name: files.bucket(name) for name in _NEEDED}
-        finally:
-            files.close()
     except BrightRunError as error:
         repair = f" {_REPAIR}" if "has no bucket" in error.what else ""
         return Verdict("broken", f"{settings.supabase_url}: {error.what}{repair}", broken=True)

@@ -12,7 +12,7 @@ import httpx
 from storage3.exceptions import StorageApiError
 from storage3.types import CreateSignedUploadUrlOptions, FileOptions
 from storage3.utils import StorageException
-from supabase import Client, ClientOptions, create_client
+from supabase import Client, ClientOptions, SupabaseException, create_client
 
 from functions.errors import BrightRunError, InvalidInput, NotFound, Unavailable
 from functions.ports import MODEL_ARTIFACTS, TRAINING_FILES
@@ -53,12 +53,22 @@ class SupabaseFiles:
     Args:
         url: the project's address, `https://….supabase.co`.
         service_key: the secret key; it may do everything in Storage and never leaves this process.
+
+    Raises:
+        InvalidInput: the address or the key is none.
     """
 
     def __init__(self, url: str, service_key: str, *, timeout: httpx.Timeout = TIMEOUT) -> None:
         self._http = httpx.Client(timeout=timeout, follow_redirects=True)
         options = ClientOptions(httpx_client=self._http, auto_refresh_token=False, persist_session=False)
-        self._client: Client = create_client(url, service_key, options)
+        try:
+            self._client: Client = create_client(url, service_key, options)
+        except (SupabaseException, ValueError) as error:
+            self._http.close()
+            raise InvalidInput(
+                f"Supabase cannot be used as it is set: {error}.",
+                fix="Look at BRIGHTRUN_SUPABASE_URL and BRIGHTRUN_SUPABASE_SERVICE_KEY.",
+            ) from error
 
     def close(self) -> None:
         """Close every connection."""

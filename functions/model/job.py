@@ -129,6 +129,12 @@ class Job(_Record):
         running = (now - attempt_started_at).total_seconds() if attempt_started_at else 0.0
         return self.billed_seconds + max(0.0, running)
 
+    @property
+    def kept_step(self) -> int:
+        """The step that another attempt goes on from: its newest checkpoint's, or that which it began from."""
+        begun = self.lineage.resume_step if self.lineage else None
+        return max(self.progress.checkpoint_step or 0, begun or 0)
+
 
 class NewJob(_Record):
     """What `start` inserts."""

@@ -34,11 +34,17 @@ class QueueLimits(_View):
 
 
 class QueueEntry(_View):
-    """A waiting job: its place, 1 being the next, and when it may expect to start."""
+    """A waiting job: its place, 1 being the next, when it may expect to start, and the seconds it takes from then on.
+
+    `preset` and `machine` are names.
+    """
 
     job: Job
     position: int
     starts_at: datetime
+    seconds: float
+    preset: str
+    machine: str
 
 
 class CardView(_View):
@@ -194,11 +200,16 @@ class ResumeView(_View):
 
 
 class JobLine(_View):
-    """A job in a list. `fraction` is 0 to 1. `waits_for_gpu` also while a try to get one is under way."""
+    """A job in a list. `fraction` is 0 to 1; `preset` and `machine` are names.
+
+    `waits_for_gpu` holds between tries to get one and during them.
+    """
 
     job: Job
     fraction: float
     spent_cents: int
+    preset: str
+    machine: str
     waits_for_gpu: bool = False
 
 

@@ -267,6 +267,10 @@ class History(Protocol):
         """By tier: how often machines were lost in the team's ended jobs, however they ended."""
         ...
 
+    def launch_seconds(self, since: datetime) -> dict[str, float]:
+        """By tier: what machines took from their launch to their first word, in the middle of those launched since."""
+        ...
+
     def accuracy(self, team_id: str, since: datetime) -> dict[str, EstimateAccuracy]:
         """By preset: how the estimates of completed jobs did."""
         ...

@@ -151,7 +151,7 @@ class ModalCompute:
             return [gpu for gpu, _ in function.info().gpus]
 
     def stored_models(self) -> frozenset[str]:
-        """Folders on the models volume; what was seen in the last minute is not asked for again.
+        """Folders of whole base models on their volume; what was seen in the last minute is not asked for again.
 
         Raises:
             Unavailable: Modal cannot be reached, or the app is not deployed.
@@ -161,7 +161,9 @@ class ModalCompute:
             return folders
         with _reaching_modal("look at the base models", deployed=self._names.app):
             volume = modal.Volume.from_name(self._names.models_volume, client=self._client)
-            folders = frozenset(entry.path.strip("/") for entry in volume.listdir("/"))
+            entries = [entry.path.strip("/") for entry in volume.listdir("/")]
+        # One that is still being fetched is in a folder of ours, whose name begins with a dot.
+        folders = frozenset(name for name in entries if not name.startswith("."))
         self._models = (time.monotonic(), folders)
         return folders
 

@@ -9,6 +9,8 @@ from uuid import UUID
 from infra.settings import Settings
 
 TRAIN = "train"
+# Beside the models' folders on their volume: what is still being fetched. No model's folder begins with a dot.
+PARTIAL = ".partial"
 
 
 @dataclass(frozen=True)
@@ -63,3 +65,8 @@ class Names:
 def model_folder(hub_id: str) -> str:
     """A base model's folder on the models volume."""
     return hub_id.replace("/", "--")
+
+
+def fetch_command(hub_id: str) -> str:
+    """What puts a base model onto the models volume."""
+    return f"modal run -m infra.modal.models --model {hub_id}"

@@ -15,13 +15,16 @@ from infra.clock import utc_now
 from infra.http.app import create_http_app
 from infra.http.stripe import StripeRoutes
 from infra.loops import reconciling, repeat
-from infra.settings import Settings
-from infra.wiring import Parts, build_parts, seed_managers_group, slack_client
+from infra.settings import DatabaseRole, Settings
+from infra.wiring import build_parts, seed_managers_group, seed_roles, slack_client
 
 _OUTBOX_PAUSE_SECONDS = 0.25
-# What a machine of one's own makes up or keeps in its data folder, containers have to be told.
+# What a machine of one's own makes up or keeps in its data folder, containers have to be told. Of the database
+# they get the logins of the processes; the tables' owner's has no business there.
 _NEEDED = (
-    "database_url",
+    "bot_database_url",
+    "functions_database_url",
+    "ingest_database_url",
     "secret",
     "slack_bot_token",
     "slack_signing_secret",
@@ -46,31 +49,37 @@ def require_settings(settings: Settings) -> None:
         )
 
 
-def _parts() -> Parts:
+def _settings() -> Settings:
     logging.basicConfig(level=logging.INFO)
     settings = Settings()
     require_settings(settings)
-    return build_parts(settings)
+    return settings
 
 
 def create_web_app() -> Starlette:
     """The same HTTP app as on a machine of one's own, answering Slack."""
-    parts = _parts()
+    settings = _settings()
+    parts = build_parts(settings, DatabaseRole.INGEST)
+    # Slack's requests and money are the bot's affair: what GPU jobs reach can touch neither.
+    bot = build_parts(settings, DatabaseRole.BOT)
     return create_http_app(
         parts.db,
         parts.files,
-        secret=parts.settings.secret_value(),
+        secret=settings.secret_value(),
         clock=utc_now,
-        slack_app=parts.slack_app(),
-        stripe=StripeRoutes(parts.db, parts.payments, clock=utc_now),
+        slack_app=bot.slack_app(),
+        stripe=StripeRoutes(bot.db, bot.payments, clock=utc_now),
     )
 
 
 def run_loops(seconds: float) -> None:
     """The outbox and the reconcile loop side by side, for so long. Safe while another run of it is still going."""
-    parts = _parts()
-    seed_managers_group(parts.db, parts.settings, slack_client(parts.settings))
-    send = sender(parts.context(), slack_client(parts.settings, retries=False))
+    settings = _settings()
+    bot, functions = (build_parts(settings, role) for role in (DatabaseRole.BOT, DatabaseRole.FUNCTIONS))
+    # Nobody runs `brightrun up` where the bot lives here, so nothing else would make the first admin.
+    seed_roles(bot.db, settings)
+    seed_managers_group(bot.db, settings, slack_client(settings))
+    send = sender(bot.context(), slack_client(settings, retries=False))
     end = time.monotonic() + seconds
 
     def rest(pause: float) -> None:
@@ -82,10 +91,11 @@ def run_loops(seconds: float) -> None:
 
     loops = [
         loop("outbox", send, _OUTBOX_PAUSE_SECONDS),
-        loop("reconcile", reconciling(parts), parts.settings.reconcile_seconds),
+        loop("reconcile", reconciling(functions), settings.reconcile_seconds),
     ]
     for thread in loops:
         thread.start()
     for thread in loops:
         thread.join()
-    parts.db.close()
+    bot.db.close()
+    functions.db.close()

@@ -54,6 +54,18 @@ class HistoryTable(Table):
         )
         return {row["tier"]: InterruptionRecord.model_validate(row) for row in rows}
 
+    def launch_seconds(self, since: datetime) -> dict[str, float]:
+        """By tier: what machines took from their launch to their first word, in the middle of those launched since."""
+        rows = self._all(
+            "select j.tier, percentile_cont(0.5) within group"
+            " (order by extract(epoch from a.billed_from - a.launched_at)::float8) as seconds"
+            " from job_attempts a join training_jobs j on j.id = a.job_id"
+            # One that its machine's owner started again begins with a word.
+            " where a.launched_at >= %s and a.billed_from > a.launched_at group by j.tier",
+            since,
+        )
+        return {row["tier"]: row["seconds"] for row in rows}
+
     def accuracy(self, team_id: str, since: datetime) -> dict[str, EstimateAccuracy]:
         """By preset: how the estimates of completed jobs did."""
         rows = self._all(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,11 +12,14 @@ import httpx
 import modal
 import pytest
 from modal_proto import api_pb2 as pb
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from functions import catalog
 from functions.errors import InvalidInput
 from functions.model.money import EntryKind
+from functions.model.people import Role
 from infra.cli import app as command
 from infra.doctor import examine
 from infra.modal.billing import BillComparison, Verdict, compare_bills
@@ -25,7 +29,8 @@ from infra.modal.service import create_web_app, require_settings, run_loops
 from infra.modal.verdict import examine_modal
 from infra.postgres.database import PostgresDatabase
 from infra.settings import Settings
-from tests.modal.conftest import SECRETS, Cloud
+from tests.logins import GROUPS, create_logins, url_as
+from tests.modal.conftest import SECRETS, Cloud, store_model
 from tests.scenario.bot_house import BOT_TOKEN
 from tests.scenario.house import TEAM, SetClock, job_of, start
 from tests.scenario.house import add_demo_file as add_file
@@ -139,6 +144,42 @@ def _configure(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, folder: Path, **va
     monkeypatch.setenv("MODAL_TOKEN_SECRET", "as-test")
 
 
+def _logins(database_url: str) -> dict[str, str]:
+    """The logins of the processes; the owner's address is not among them."""
+    create_logins(database_url)
+    return {
+        f"{name}_DATABASE_URL": url_as(database_url, group)
+        for name, group in zip(("BOT", "FUNCTIONS", "INGEST"), GROUPS, strict=True)
+    }
+
+
+@pytest.fixture
+def living_there(
+    db: PostgresDatabase,
+    database_url: str,
+    tmp_path: Path,
+    project: Project,  # noqa: F811 - the fixture of that name
+) -> Iterator[Settings]:
+    """What the service's containers are given where the bot lives at Modal."""
+    urls: dict[str, Any] = {name.lower(): SecretStr(url) for name, url in _logins(database_url).items()}
+    with staged(db, tmp_path, files=project.files) as stage:
+        yield Settings(
+            _env_file=None,
+            data_dir=tmp_path / "service",
+            secret=SecretStr(SECRET),
+            slack_bot_token=SecretStr(BOT_TOKEN),
+            slack_signing_secret=SecretStr(SIGNING_SECRET),
+            slack_api_url=f"{stage.workspace.api_url}/",
+            public_url="https://brightrun.example.com",
+            supabase_url=project.url,
+            supabase_service_key=SecretStr(SERVICE_KEY),
+            compute="modal",
+            modal_app="probe",
+            reconcile_seconds=0.2,
+            **urls,
+        )
+
+
 def test_the_services_containers_answer_and_keep_things_going(
     cloud: Cloud,
     db: PostgresDatabase,
@@ -153,7 +194,7 @@ def test_the_services_containers_answer_and_keep_things_going(
             cloud,
             monkeypatch,
             tmp_path,
-            DATABASE_URL=database_url,
+            **_logins(database_url),
             SLACK_API_URL=f"{stage.workspace.api_url}/",
             SUPABASE_URL=project.url,
             SUPABASE_SERVICE_KEY=SERVICE_KEY,
@@ -177,17 +218,69 @@ def test_the_services_containers_answer_and_keep_things_going(
 
 
 def test_a_container_without_its_settings_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InvalidInput, match="lacks BRIGHTRUN_DATABASE_URL, BRIGHTRUN_SECRET, BRIGHTRUN_SLACK_BOT_TOKEN"):
+    with pytest.raises(InvalidInput, match="BRIGHTRUN_SECRET, BRIGHTRUN_SLACK_BOT_TOKEN"):
         require_settings(Settings(_env_file=None))
+
+
+def test_a_container_asks_for_each_login_also_where_it_is_given_the_owners() -> None:
+    wanted = "BRIGHTRUN_BOT_DATABASE_URL, BRIGHTRUN_FUNCTIONS_DATABASE_URL, BRIGHTRUN_INGEST_DATABASE_URL"
+    with pytest.raises(InvalidInput, match=f"lacks {wanted}, BRIGHTRUN_SECRET"):
+        require_settings(Settings(_env_file=None, database_url=SecretStr("postgresql://owner")))
+
+
+def test_no_container_is_the_owner_of_the_tables(living_there: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: set[str] = set()
+    opened = PostgresDatabase.__init__
+
+    def remember(self: PostgresDatabase, url: str, **given: Any) -> None:
+        opened(self, url, **given)
+        seen.add(str(conninfo_to_dict(url)["user"]).removesuffix("_login"))
+
+    monkeypatch.setattr("infra.modal.service.Settings", lambda: living_there)
+    monkeypatch.setattr(PostgresDatabase, "__init__", remember)
+
+    create_web_app()
+    assert seen == {"brightrun_ingest", "brightrun_bot"}
+    seen.clear()
+    run_loops(0.1)
+    assert seen == {"brightrun_functions", "brightrun_bot"}
+
+
+def test_the_roles_in_the_settings_are_given_where_the_bot_lives_at_modal(
+    db: PostgresDatabase, living_there: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = {"admins": ("U0FIRST", "U0CHOSEN"), "managers": ("U0SECOND",), "viewers": ("U0THIRD",)}
+    entries = {field: tuple(f"{TEAM}:{user}" for user in users) for field, users in named.items()}
+    monkeypatch.setattr("infra.modal.service.Settings", lambda: living_there.model_copy(update=entries))
+    with db.transaction() as tx:
+        tx.people.set_role(TEAM, "U0CHOSEN", Role.MEMBER, by="U0SOMEBODY")
+
+    for _ in range(2):  # every minute anew
+        run_loops(0.1)
+
+    with db.transaction() as tx:
+        roles = tx.people.roles(TEAM)
+    assert (roles["U0FIRST"], roles["U0SECOND"], roles["U0THIRD"]) == (Role.ADMIN, Role.MANAGER, Role.VIEWER)
+    assert roles["U0CHOSEN"] is Role.MEMBER  # an admin said so in Slack
 
 
 def test_the_doctor_on_modal(cloud: Cloud) -> None:
     settings = cloud.settings.model_copy(update={"public_url": "https://brightrun.example.com"})
+    store_model(cloud)
 
     verdict = examine_modal(settings, client=cloud.client)
     assert verdict.ok
     assert verdict.detail.startswith("brightrun is deployed on H100; base models there: ")
     assert "modal run -m infra.modal.models --model" in verdict.detail
+
+    cloud.plane.state.volume("empty").live.mkdir(parents=True, exist_ok=True)
+    empty = examine_modal(settings.model_copy(update={"modal_models_volume": "empty"}), client=cloud.client)
+    assert not empty.ok
+    assert "no base model is stored there" in empty.detail
+    assert "modal run -m infra.modal.models --model" in empty.detail
+    without = examine_modal(settings.model_copy(update={"modal_secret": "unmade"}), client=cloud.client)
+    assert not without.ok
+    assert "modal secret create unmade --from-dotenv .env" in without.detail
 
     inside = examine_modal(cloud.settings, client=cloud.client)
     assert not inside.ok

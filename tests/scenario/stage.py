@@ -45,7 +45,7 @@ from tests.serving import served
 
 CHANNEL = "C0TRAINING"
 SIGNING_SECRET = "stage"
-SECRET = "the service's own"
+SECRET = "the service's own, long enough to be one"
 CHECKS = ["configuration", "cost", "approval"]
 Json = dict[str, Any]
 

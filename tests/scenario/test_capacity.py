@@ -11,17 +11,21 @@ import pytest
 from blocks.card import job_card
 from blocks.job_rows import job_row
 from blocks.lifecycle import ACTION_SWITCH
+from blocks.milestones import milestone
 from functions.errors import NoCapacity
 from functions.jobs import card_view, job_list
+from functions.lifecycle import cancel_job
 from functions.model.events import CheckpointSaved, Interrupted, Resumed
 from functions.model.job import Job
 from functions.model.job_spec import JobSpec
+from functions.model.outbox import Notice
 from functions.model.states import JobState
 from functions.model.views import CardView
+from functions.queue import queue
 from functions.reconcile import Reconciler
 from infra.local_files import LocalFiles
 from infra.postgres.database import PostgresDatabase
-from tests.scenario.house import LIMITS, TEAM, SetClock, add_demo_file, job_of, say, start, try_again
+from tests.scenario.house import ELENA, LIMITS, TEAM, SetClock, add_demo_file, job_of, say, start, try_again
 from tests.scenario.paper import ENDED, TRAINED, PaperCompute
 from tests.scenario.stage import words
 
@@ -283,6 +287,22 @@ def test_after_an_hour_it_gives_up_with_a_way_out_and_money_back(stand: Stand) -
         assert tx.ledger.sums(TEAM, stand.clock().replace(day=1)) == (0, 0)
         assert tx.failures.wait(stand.id) is None
     assert stand.notices() == ["waiting_for_gpu", "failed"]
+
+
+def test_cancelled_while_it_waits_it_never_had_a_machine_and_cost_nothing(stand: Stand) -> None:
+    stand.reconciler.step()
+    with stand.db.transaction() as tx:
+        entry = queue(tx, limits=LIMITS, now=stand.clock())[0]
+        wait = tx.failures.wait(stand.id)
+    assert wait is not None
+    assert entry.starts_at == wait.next_try_at
+    cancel_job(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id, reason="Testing")
+    assert stand.job.attempt == 1
+    with stand.db.transaction() as tx:
+        view = card_view(tx, job=stand.job, now=stand.clock(), limits=LIMITS)
+    told, _ = milestone(Notice.CANCELLED, view, {"by": "U0ELENA", "reason": "Testing"}, None)
+    assert told == "Cancelled by <@U0ELENA>: Testing.\nIt had not started; nothing was spent."
+    assert "It had not started; nothing was spent. Its budget is free again." in stand.card()
 
 
 def test_how_often_none_came_is_told_in_all_and_about_this_time_of_day(stand: Stand) -> None:

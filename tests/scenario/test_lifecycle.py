@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -13,21 +15,24 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from psycopg.errors import CheckViolation
 
 from blocks.card import job_card
+from blocks.lifecycle import cancel_view
 from blocks.milestones import milestone
 from functions import catalog
 from functions.errors import ApprovalNeeded, BrightRunError, Conflict, InvalidInput, NotAllowed, QueueFull
 from functions.ingest import stop_asked
 from functions.jobs import card_view
 from functions.lifecycle import cancel_job, pause_job, promote_job, resume_paused, resume_view, switch_machine
-from functions.model.events import Interrupted, Resumed
+from functions.model.events import CheckpointSaved, Interrupted, Metrics, Resumed
 from functions.model.job import Job, StopKind
 from functions.model.outbox import Notice
 from functions.model.people import Person, Role
+from functions.model.progress import Progress
 from functions.model.states import LEGAL, TERMINAL, JobState
 from functions.model.training_file import TrainingFile
 from functions.model.views import CardView, QueueLimits
+from functions.pace import remaining_seconds
 from functions.ports import CallState
-from functions.queue import plan_starts, queue
+from functions.queue import Delays, plan_starts, queue
 from functions.reaping import ENDING_GRACE
 from functions.reconcile import PAUSE_PATIENCE
 from infra.postgres.database import PostgresDatabase
@@ -35,6 +40,7 @@ from reports import run_facts
 from tests.conftest import EXPLORING
 from tests.scenario.house import ELENA, LIMITS, TEAM, VIC, add_demo_file, job_of, say, start, try_again
 from tests.scenario.paper import ENDED, TRAINED
+from tests.scenario.stage import words
 from tests.scenario.test_jobs_live import Stand
 
 MARCUS = Person(team_id=TEAM, user_id="U0MARCUS", role=Role.MANAGER)
@@ -382,7 +388,8 @@ def test_the_queue_is_first_come_first_served_and_says_when(stand: Stand, demo_f
     assert [entry.position for entry in entries] == [1, 2, 3]
     assert stand.clock() < entries[0].starts_at < entries[1].starts_at < entries[2].starts_at
     between = (entries[2].starts_at - entries[1].starts_at).total_seconds()
-    assert between == pytest.approx(waiting[1].estimate.seconds.expected)
+    # Its machine took a second to speak, so theirs are expected to.
+    assert between == pytest.approx(waiting[1].estimate.seconds.expected + 1)
 
     promote_job(stand.db, clock=stand.clock, person=MARCUS, job_id=waiting[2].id)
     with pytest.raises(Conflict, match="the next one already"):
@@ -407,6 +414,155 @@ def test_as_many_places_as_may_run_are_planned(stand: Stand, demo_file: Path, tm
     assert starts([], 2) == [0, 0, 1, 1]
     assert starts([stand.job], 1) == [1, 2, 3, 4]
     assert starts([stand.job, stand.job], 1) == [1, 2, 3, 4]
+
+
+def left_of(job: Job, stand: Stand) -> float:
+    """Seconds after which a job that waits behind this one is expected to start."""
+    behind = job.model_copy(update={"state": JobState.QUEUED})
+    now = stand.clock()
+    return (plan_starts([job], [behind], running=1, now=now)[0].starts_at - now).total_seconds()
+
+
+def test_an_interruption_does_not_make_those_behind_wait_for_the_whole_run_again(stand: Stand) -> None:
+    half = (*TRAINED[:6], Metrics(step=5, epoch=1.0, loss=2.5, learning_rate=1e-3, tokens_trained=500))
+    stand.reconciler.step()
+    say(stand.db, stand.clock, stand.job, *half, CheckpointSaved(step=5, bytes=1))
+    whole = stand.job.estimate.seconds.expected
+    stand.lose_machine()
+    stand.reconciler.step()
+    assert stand.job.state is JobState.INTERRUPTED
+    assert left_of(stand.job, stand) == pytest.approx(whole * (0.05 + 0.85 / 2))
+    stand.reconciler.step()
+    assert stand.job.state is JobState.RECOVERING
+    assert left_of(stand.job, stand) == pytest.approx(whole * (0.05 + 0.85 / 2))
+
+
+def test_steps_beyond_the_checkpoint_are_counted_as_still_to_do_until_it_is_back_there(stand: Stand) -> None:
+    running(stand)  # to step 10 of 10, saved at 5
+    whole = stand.job.estimate.seconds.expected
+    stand.lose_machine()
+    stand.reconciler.step()
+    stand.reconciler.step()
+    say(stand.db, stand.clock, stand.job, TRAINED[0])
+    assert stand.job.state is JobState.PREPROCESSING
+    assert remaining_seconds(stand.job, stand.clock()) == pytest.approx(whole * (0.05 + 0.85 / 2))
+
+
+def test_a_resumed_run_counts_with_its_rest_for_those_behind_it(stand: Stand) -> None:
+    resumed_after_an_hour(stand)
+    job, now = stand.job, stand.clock()
+    whole = job.estimate.seconds.expected
+    behind = job.model_copy(update={"id": stand.file.id, "progress": Progress()})
+    first, second = plan_starts([], [job, behind], running=1, now=now)
+    assert (second.starts_at - first.starts_at).total_seconds() == pytest.approx(whole * 0.05)
+    assert second.seconds == whole
+    # On another machine its estimate is what it had taken and the rest there.
+    span = job.estimate.seconds.model_copy(update={"expected": job.billed_seconds + 900})
+    estimate = job.estimate.model_copy(update={"seconds": span})
+    moved = job.model_copy(update={"estimate": estimate, "seconds_before": job.billed_seconds})
+    assert plan_starts([], [moved], running=1, now=now)[0].seconds == pytest.approx(900)
+
+
+def test_one_that_waits_for_a_gpu_starts_at_its_next_try_and_holds_up_nobody(stand: Stand) -> None:
+    now = stand.clock()
+    job = stand.job
+    behind = job.model_copy(update={"id": stand.file.id})
+    later = now + timedelta(minutes=5)
+    known = Delays(next_tries={job.id: later}, launch_seconds={"local": 40.0})
+    first, second = plan_starts([], [job, behind], running=2, now=now, delays=known)
+    assert (first.position, first.starts_at) == (1, later + timedelta(seconds=40))
+    assert (second.position, second.starts_at) == (2, now + timedelta(seconds=40))
+    waits, goes = plan_starts([], [job, behind], running=1, now=now, delays=known)
+    assert goes.starts_at == now + timedelta(seconds=40)
+    assert waits.starts_at == goes.starts_at + timedelta(seconds=job.estimate.seconds.expected + 40)
+
+
+def test_the_time_that_machines_took_to_speak_is_learned_from_past_launches(stand: Stand) -> None:
+    stand.reconciler.step()
+    with stand.db.transaction() as tx:
+        assert tx.history.launch_seconds(stand.clock() - timedelta(days=90)) == {}  # none has spoken yet
+    stand.clock.forward(seconds=39)
+    say(stand.db, stand.clock, stand.job, *TRAINED, *ENDED)
+    another = start(stand.db, stand.files, stand.file, stand.clock, name="Another")
+    with stand.db.transaction() as tx:
+        assert tx.history.launch_seconds(stand.clock() - timedelta(days=90)) == {"local": 40.0}
+        entry = queue(tx, limits=LIMITS, now=stand.clock())[0]
+    assert entry.job.id == another.id
+    assert entry.starts_at == stand.clock() + timedelta(seconds=40)
+
+
+def view_of(stand: Stand) -> CardView:
+    with stand.db.transaction() as tx:
+        return card_view(tx, job=stand.job, now=stand.clock(), limits=LIMITS)
+
+
+def resumed_after_an_hour(stand: Stand) -> None:
+    """Paused at step 10 of 10, and in the queue again."""
+    running(stand)
+    stand.clock.forward(minutes=60)
+    pause_job(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    saved = (CheckpointSaved(step=10, bytes=1), Interrupted(step=10, signal="pause"))
+    say(stand.db, stand.clock, stand.job, *saved, first=len(TRAINED) + 1)
+    assert stand.job.state is JobState.PAUSED
+    resume_paused(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+
+
+def test_a_resumed_run_in_the_queue_shows_what_is_done_and_spent(stand: Stand) -> None:
+    resumed_after_an_hour(stand)
+    text, blocks = job_card(view_of(stand))
+    shown = words({"blocks": blocks})
+    assert text == "A run: queued, 95 %"
+    assert "Next in the queue, starts about" in shown
+    assert "*95 %*   goes on from the checkpoint of step 10\n" in shown
+    assert "$3.97 of $" in shown
+    assert "About 22 s to go   Asked by <@U0ELENA>" in shown
+    assert "Estimate" not in shown
+
+
+def test_cancelling_what_has_run_says_what_stays_spent_and_that_its_checkpoint_is_of_no_more_use(stand: Stand) -> None:
+    running(stand)
+    shown = words(cancel_view(view_of(stand)))
+    assert "its machine is shut down" in shown
+    assert "It cannot go on from the checkpoint of step 5 afterwards. To go on later, pause it instead." in shown
+    pause_job(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    stand.clock.forward(minutes=30)
+    say(stand.db, stand.clock, stand.job, Interrupted(step=10, signal="pause"), first=len(TRAINED) + 1)
+    shown = words(cancel_view(view_of(stand)))
+    assert "It has no machine, and costs nothing while it rests. Cancelled, it ends for good." in shown
+    assert "shut down" not in shown
+    resume_paused(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    shown = words(cancel_view(view_of(stand)))
+    assert "It leaves the queue for good. The $1.99 practice money that it has cost stays spent" in shown
+    assert "It cannot go on from the checkpoint of step 5 afterwards." in shown
+    assert "Nothing was spent" not in shown
+
+
+def test_cancelling_what_never_ran_says_that_nothing_was_spent(stand: Stand) -> None:
+    assert "It leaves the queue. Nothing was spent" in words(cancel_view(view_of(stand)))
+
+
+@pytest.mark.parametrize(
+    ("stop", "said"),
+    [
+        (pause_job, "<@U0ELENA> is pausing it: it saves where it is and frees its machine."),
+        (partial(cancel_job, reason="Testing"), "<@U0ELENA> is cancelling it: its machine is being shut down."),
+    ],
+)
+def test_a_recovering_run_that_is_being_stopped_says_so(stand: Stand, stop: Callable[..., Job], said: str) -> None:
+    running(stand)
+    stand.lose_machine()
+    stand.reconciler.step()
+    stand.reconciler.step()
+    stop(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    view = view_of(stand)
+    assert view.job.state is JobState.RECOVERING
+    shown = words({"blocks": job_card(view)[1]})
+    assert said in shown
+    assert "A new machine is starting" not in shown
+    lost = view.model_copy(update={"job": view.job.model_copy(update={"state": JobState.INTERRUPTED})})
+    shown = words({"blocks": job_card(lost)[1]})
+    assert said.split(":")[0] + "." in shown
+    assert "It goes on by itself" not in shown
 
 
 class AnybodyDoesAnything(RuleBasedStateMachine):

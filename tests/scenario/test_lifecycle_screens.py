@@ -135,7 +135,8 @@ def test_the_queue_says_when_and_a_manager_moves_a_run_to_the_front(
     assert "Number 2 in the queue, starts about" in words(stage.card())
     assert stage.elena.command(CHANNEL, "/jobs") == {"ok": True}
     listed = words(stage.elena.wait_view("job_list"))
-    assert "1. Waiting 1" in listed
+    assert "1. Waiting 1, starts about" in listed
+    assert listed.count("\nConservative · This computer · <@U0ELENA>") == 5  # two that wait, three in the list
     assert "1 run may train at once, 3 may wait." in listed
     assert "Who is no manager says why" in str(stage.card())
     marcus(stage).click(stage.card(), ACTION_PROMOTE)

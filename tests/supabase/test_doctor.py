@@ -106,6 +106,23 @@ def test_storage_as_it_should_be_and_as_it_should_not(project: Project, tmp_path
     assert "sb_wrong" not in str(verdict) + repr(wrong)
 
 
+@pytest.mark.parametrize(
+    ("url", "key", "says"),
+    [
+        ("https://x.supabase.co", "", "supabase_key is required"),
+        ("https://", "sb_secret", "Invalid URL"),
+        ("https://x:y", "sb_secret", "BRIGHTRUN_SUPABASE_URL"),
+        ("https://x.supabase.co", None, "Set BRIGHTRUN_SUPABASE_SERVICE_KEY"),
+    ],
+)
+def test_an_address_or_key_that_is_none_is_a_verdict(tmp_path: Path, url: str, key: str | None, says: str) -> None:
+    given = settings(tmp_path, supabase_url=url, supabase_service_key=SecretStr(key) if key is not None else None)
+    verdict = found("Storage", given)
+    assert (verdict.state, verdict.broken) == ("broken", True)
+    assert says in verdict.detail
+    assert "sb_secret" not in verdict.detail
+
+
 def test_the_settings_choose_where_files_live(tmp_path: Path) -> None:
     assert isinstance(build_files(settings(tmp_path)), LocalFiles)
     there = settings(tmp_path, supabase_url="https://x.supabase.co", supabase_service_key=SecretStr("k"))

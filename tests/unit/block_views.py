@@ -38,6 +38,7 @@ from functions.model.views import (
     JobListView,
     MetricPoint,
     PresetOption,
+    QueueEntry,
     QuoteView,
     ReviewView,
     SavingTip,
@@ -553,14 +554,32 @@ def review_view(**changes: Any) -> ReviewView:
 def line(state: JobState = JobState.TRAINING, number: int = 0) -> JobLine:
     """A run in a list."""
     ended = NOW if state in (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED) else None
-    return JobLine(job=job(id=UUID(int=number), state=state, ended_at=ended), fraction=0.42, spent_cents=22_18)
+    return JobLine(
+        job=job(id=UUID(int=number), state=state, ended_at=ended),
+        fraction=0.42,
+        spent_cents=22_18,
+        preset="Balanced",
+        machine="H100, preemptible",
+    )
+
+
+def queue_entry() -> QueueEntry:
+    """The next one to start."""
+    return QueueEntry(
+        job=job(state=JobState.QUEUED),
+        position=1,
+        starts_at=NOW + timedelta(hours=1),
+        seconds=9 * 3600.0,
+        preset="Balanced",
+        machine="H100, preemptible",
+    )
 
 
 def list_view(number: int = 3) -> JobListView:
     """`/jobs`."""
     states = list(JobState)
     lines = tuple(line(states[n % len(states)], n) for n in range(number))
-    return JobListView(lines=lines, total=number + 4, now=NOW)
+    return JobListView(lines=lines, total=number + 4, now=NOW, queue=(queue_entry(),))
 
 
 def details_view(**changes: Any) -> JobDetailsView:

@@ -213,3 +213,12 @@ def test_what_is_no_number_is_told(changes: dict[str, object]) -> None:
 
 def test_nothing_is_said_of_a_run_that_has_not_begun() -> None:
     assert alerts(Progress(), Curve(), expected_seconds={}, now=views.NOW) == ()
+
+
+@pytest.mark.parametrize(("risen", "told"), [(1.10, True), (1.03, False)])
+def test_one_clear_rise_is_told_as_a_run_of_two_epochs_has_no_second(risen: float, told: bool) -> None:
+    held_out = (
+        HeldOutPoint(step=50, loss=1.5, training_loss=1.2), HeldOutPoint(step=100, loss=1.5 * risen, training_loss=0.7)
+    )  # fmt: skip
+    found = alerts(Progress(plan=plan(100)), Curve(held_out=held_out), expected_seconds={}, now=views.NOW)
+    assert [alert.kind for alert in found] == [K.OVERFITTING] * told

@@ -55,7 +55,8 @@ def test_a_card_in_training_has_stages_trends_money_and_interruptions() -> None:
     assert (
         "✓ Preprocessing 2 min   ✓ Model loading 11 min   ● Training 1 h 23 m of ~12 h   ○ Finalization ~5 min" in shown
     )
-    assert "Loss 0.342 ↓ from 0.389   Held-out 0.358 ↓ from 0.412   1,247 tokens/s   GPU 87 % · 58 of 80 GB" in shown
+    assert "Loss 0.342 ↓ from 0.389   Held-out 0.358 ↓ from 0.412   1,247 tokens/s, faster than expected" in shown
+    assert "   GPU 87 % · 58 of 80 GB" in shown
     assert "$22.18 of $45–55   projected $47.32 ($46–53), on track" in shown
     assert "Interrupted 2 times, recovered, 9 min lost" in shown
 
@@ -173,7 +174,9 @@ def test_milestones_say_each_thing_once() -> None:
     assert "Failed after 6 min" in _thread(Notice.FAILED, views.failed_card())
     cancelled = _thread(Notice.CANCELLED, views.card(state=JobState.CANCELLED), by="U1", reason="Too expensive")
     assert cancelled == "Cancelled by <@U1>: Too expensive.\nFinal cost $22.18 for 1 h 36 m. Its machine is gone."
-    assert "machine" not in _thread(Notice.CANCELLED, views.card(state=JobState.CANCELLED, attempt=0, spent_cents=0))
+    assert "machine" not in _thread(
+        Notice.CANCELLED, views.card(state=JobState.CANCELLED, started_at=None, spent_cents=0)
+    )
     assert "goes on from the checkpoint of step 800" in _thread(Notice.PAUSED, views.card(state=JobState.PAUSED))
     assert "goes on from step 600" in _thread(Notice.RESUMED, views.card(state=JobState.QUEUED), step=600)
 
@@ -197,7 +200,35 @@ def test_the_list_shows_ten_and_how_many_there_are() -> None:
     assert {row["accessory"]["action_id"] for row in rows} == {ACTION_DETAILS}
     assert rows[3]["accessory"]["value"] == str(UUID(int=3))
     assert "The newest 10 of 19 runs." in _texts(view["blocks"])
+    assert rows[3]["text"]["text"].endswith("\nBalanced · H100, preemptible · <@U0ELENA>")
     assert "/train" in _texts(job_list(views.list_view(0))["blocks"])
+
+
+@pytest.mark.parametrize(
+    ("expected", "said"),
+    [(1300.0, "as expected"), (900.0, "faster than expected"), (2000.0, "slower than the 2,000 expected")],
+)
+def test_a_speed_is_judged_by_what_the_estimate_rests_on(expected: float, said: str) -> None:
+    estimate = views.card().job.estimate.model_copy(update={"tokens_per_second": expected})
+    _, blocks = job_card(views.card(estimate=estimate))
+    assert f"1,247 tokens/s, {said}   GPU" in _texts(blocks)
+
+
+def test_the_queue_names_settings_machine_and_who_asked() -> None:
+    first = _texts(job_list(views.list_view())["blocks"][:1]).splitlines()
+    assert first[1].startswith("1. Elena Morales Financial - Balanced - 2026-12-16, starts about <!date^")
+    assert first[2] == "Balanced · H100, preemptible · <@U0ELENA>"
+
+
+def test_a_run_that_waits_to_go_on_shows_in_lists_and_on_its_card_what_it_has_done() -> None:
+    view = views.card(state=JobState.QUEUED, queued=views.queue_entry(), projected_cents=None)
+    shown = _card(view)
+    assert "*42 %*   goes on from the checkpoint of step 800\n$22.18 of $45–55\nInterrupted 2 times" in shown
+    assert "About 9 h to go   Asked by <@U0ELENA>" in shown
+    rows = job_list(views.list_view(2))["blocks"]
+    assert "42 %  ·  Queued  ·  $22.18" in _texts(rows)
+    never_ran = job_card(views.card(state=JobState.CANCELLED, started_at=None, spent_cents=0))[1]
+    assert "under 1 s" not in _texts(never_ran)
 
 
 def test_details_hold_figures_table_log_and_downloads() -> None:

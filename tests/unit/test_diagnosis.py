@@ -145,10 +145,10 @@ def test_a_dataset_error_names_conversation_field_and_record() -> None:
     assert not told.again
 
 
-def test_a_run_that_was_too_long_is_offered_what_fits_into_its_limit() -> None:
+def test_a_run_that_was_too_long_is_told_that_its_rest_fits_from_the_checkpoint() -> None:
     told = failed("timeout", configuration(), limit_seconds=83 * 60 * 1.7)
     assert told.problem.startswith("Stopped at step 12: it ran longer than its limit of 2 h 21 min.")
-    assert [fix.label for fix in told.fixes] == ["1 epoch"]
+    assert [fix.label for fix in told.fixes] == ["Try again: it goes on from step 800"]
 
 
 def test_nothing_free_offers_other_tiers_that_are_sold_and_later() -> None:

@@ -13,6 +13,7 @@ import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -112,8 +113,12 @@ def test_packing_again_gives_the_same_bytes(finished: JobSpec) -> None:
     assert pack(finished, adapter, summary).sha256 == pack(finished, adapter, summary).sha256
 
 
+def _result(spec: JobSpec) -> dict[str, Any]:
+    return dict(json.loads((Path(spec.work_dir) / "adapter/result.json").read_text()))
+
+
 def _fingerprint(spec: JobSpec) -> str:
-    return str(json.loads((Path(spec.work_dir) / "adapter/result.json").read_text())["fingerprint"])
+    return str(_result(spec)["fingerprint"])
 
 
 def test_full_disk_is_told_and_the_next_attempt_only_packs(finished: JobSpec, tmp_path: Path) -> None:
@@ -135,6 +140,8 @@ def test_full_disk_is_told_and_the_next_attempt_only_packs(finished: JobSpec, tm
     assert wait(start_job(again)) == 0
     assert kinds(again)[-1] == "finished"
     assert "metrics" not in kinds(again)
+    # Otherwise nobody would hear that it went on.
+    assert next(body["step"] for body in told(again) if body["kind"] == "resumed") == _result(again)["steps"]
 
 
 def test_file_size_limit_while_writing_weights_is_a_full_disk_too(finished: JobSpec, tmp_path: Path) -> None:
