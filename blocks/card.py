@@ -17,6 +17,7 @@ from blocks.run_words import (
     money_line,
     paused,
     problem_words,
+    shown_state,
     speed_verdict,
     spent,
     stage_line,
@@ -57,7 +58,7 @@ ACTION_REPORT = "run_report"
 
 def job_card(view: CardView) -> MessageParts:
     """The text of the notification, and the card."""
-    draw = _CARDS.get(view.job.state, _running)
+    draw = _CARDS.get(shown_state(view), _running)
     blocks = [*draw(view), *lineage_line(view.job, view.family)]
     blocks.append(actions(*_buttons(view)))
     return notification(view), blocks
@@ -66,7 +67,7 @@ def job_card(view: CardView) -> MessageParts:
 def notification(view: CardView) -> str:
     """One line that says it all on a locked phone."""
     job = view.job
-    name = STATE_NAMES[job.state]
+    name = STATE_NAMES[shown_state(view)]
     said = name[0].lower() + name[1:]
     if job.state is JobState.COMPLETED:
         measured = job.progress.perplexity
@@ -80,7 +81,7 @@ def notification(view: CardView) -> str:
 
 
 def _head(view: CardView, second: str) -> Block:
-    return section(f"{bold(view.job.name)}  ·  {state_name(view.job.state)}\n{second}")
+    return section(f"{bold(view.job.name)}  ·  {state_name(shown_state(view))}\n{second}")
 
 
 def _waiting(view: CardView) -> list[Block]:
@@ -88,8 +89,8 @@ def _waiting(view: CardView) -> list[Block]:
     why = "It starts as soon as a place is free."
     if view.queued is not None:
         why = _place(view.queued)
-    if job.state is JobState.QUEUED_WAITING_FOR_GPU:
-        why = wait_words(view.wait, view.past_waits, view.wait_record)
+    if shown_state(view) is JobState.QUEUED_WAITING_FOR_GPU:
+        why = wait_words(view)
     elif job.state is JobState.PENDING_CONFIGURATION:
         why = "Not started: its settings are not complete."
     asked = f"Asked by {mention(job.created_by)}"

@@ -26,9 +26,10 @@ def _state(line: JobLine) -> str:
     job = line.job
     cost = spent_words(line.spent_cents, job.configuration.tier)
     if job.state in ACTIVE:
-        if job.state in IN_QUEUE and not job.billed_seconds:
-            return f"{state_name(job.state)} since {when(job.created_at)}"
-        return f"{bar(line.fraction, 10)} {percent(line.fraction)}  ·  {STATE_NAMES[job.state]}  ·  {cost}"
+        state = JobState.QUEUED_WAITING_FOR_GPU if line.waits_for_gpu else job.state
+        if state in IN_QUEUE and not job.billed_seconds:
+            return f"{state_name(state)} since {when(job.created_at)}"
+        return f"{bar(line.fraction, 10)} {percent(line.fraction)}  ·  {STATE_NAMES[state]}  ·  {cost}"
     ended = f"  ·  {when(job.ended_at)}" if job.ended_at else ""
     measured = job.progress.perplexity
     if job.state is JobState.COMPLETED and measured is not None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 from blocks.failure import best_fix
 from blocks.payments import invoice_voided, invoiced
 from blocks.run_words import cause_words, checkpoint_words, paused, problem_words, spent, state_name, took, verdict
 from blocks.spend_words import spend_alert
 from blocks.text import MessageParts, clip, image, mention, safe, section
-from blocks.units import count, decimal, duration, percent, rough, trend
+from blocks.units import count, decimal, duration, percent, rough, trend, when
 from blocks.waiting import past_words
+from functions.model.diagnosis import RETRY_EVERY
 from functions.model.events import TIME_LIMIT
 from functions.model.job import MAX_RECOVERIES
 from functions.model.outbox import Notice
@@ -153,7 +155,9 @@ def _waiting_for_gpu(view: CardView, data: Data) -> str:
     why = f" ({safe(str(reason), 150)})" if reason else ""
     past = past_words(view.past_waits, view.wait_record) if view.wait else ""
     switch = " Its card has *Switch machine…* for another one." if view.can_switch else ""
-    tried = "It is tried again every 5 minutes for an hour; waiting costs nothing."
+    until = f" until {when(view.wait.gives_up_at, '{time}')}" if view.wait else ""
+    minutes = count(RETRY_EVERY // timedelta(minutes=1), "minute")
+    tried = f"It is tried again every {minutes}{until}; waiting costs nothing."
     return f"No GPU is free{why}. {tried}{switch} {past}".strip()
 
 

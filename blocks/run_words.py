@@ -79,6 +79,11 @@ def state_name(state: JobState) -> str:
     return f"{_SIGNS.get(state, '●')} {STATE_NAMES[state]}"
 
 
+def shown_state(view: CardView) -> JobState:
+    """The state that people are told: who is being tried for a GPU in vain waits for one, and starts nothing yet."""
+    return JobState.QUEUED_WAITING_FOR_GPU if view.wait else view.job.state
+
+
 def verdict(measured: PerplexityMeasured) -> Verdict:
     """Production ready from 30 % improvement, acceptable from 20 % (FR6.1.1)."""
     before, after = measured.base, measured.tuned

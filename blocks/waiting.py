@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from blocks.text import safe
 from blocks.units import count, duration_range, when
 from functions.model.diagnosis import GpuWait, WaitRecord
+from functions.model.states import RUNNING
+from functions.model.views import CardView
 
 
-def wait_words(wait: GpuWait | None, past_waits: Sequence[float], record: WaitRecord | None = None) -> str:
+def wait_words(view: CardView) -> str:
     """What a job that waits for a GPU says below its name."""
+    wait = view.wait
     if wait is None:
         return "No GPU is free right now. It starts by itself as soon as one is."
     lines = [
         f"No GPU is free right now ({safe(wait.reason, 150)}).",
-        f"Waiting since {when(wait.since, '{time}')}, tried {count(wait.tries, 'time')}, "
-        f"next try {when(wait.next_try_at, '{time}')}; it gives up {when(wait.gives_up_at, '{time}')}.",
-        f"{past_words(past_waits, record)} Waiting costs nothing.",
+        f"Waiting since {when(wait.since, '{time}')}, tried {count(wait.tries, 'time')}"
+        f"{_what_next(wait, view.now, trying=view.job.state in RUNNING)}.",
+        f"{past_words(view.past_waits, view.wait_record)} Waiting costs nothing.",
     ]
     return "\n".join(lines)
+
+
+def _what_next(wait: GpuWait, now: datetime, *, trying: bool) -> str:
+    """`, being tried now; next try 9:15; it gives up 10:00`. A time that has passed is not promised any more."""
+    under_way = ", being tried now" if trying else ""
+    if wait.next_try_at <= now:
+        return under_way or ", and again as soon as a place is free"
+    gives_up = f"; it gives up {when(wait.gives_up_at, '{time}')}"
+    if trying and wait.next_try_at >= wait.gives_up_at:
+        return f"{under_way}{gives_up}"
+    following = f"next try {when(wait.next_try_at, '{time}')}"
+    return f"{under_way}; {following}{gives_up}" if trying else f", {following}{gives_up}"
 
 
 def past_words(past_waits: Sequence[float], record: WaitRecord | None = None) -> str:

@@ -11,6 +11,7 @@ from functions.alerting import current_alerts, expected_seconds
 from functions.budget import budget_status
 from functions.failure_history import diagnosis_of
 from functions.find_job import get_job
+from functions.gpu_wait import open_wait
 from functions.lineage import family_of
 from functions.model.job import Job
 from functions.model.lineage import Family
@@ -42,9 +43,8 @@ def card_view(tx: Transaction, *, job: Job, now: datetime, limits: QueueLimits) 
         projection = project(job, spent_cents=spend.total_cents, remaining_seconds=remaining, record=record)
     artifacts = tx.jobs.artifacts(job.id)
     waiting = queue(tx, limits=limits, now=now) if job.state in IN_QUEUE else ()
-    wait = tx.failures.wait(job.id) if job.state is JobState.QUEUED_WAITING_FOR_GPU else None
+    wait = open_wait(tx, job)
     family = family_of(tx, job)
-    waiting_for_gpu = job.state is JobState.QUEUED_WAITING_FOR_GPU
     provider, model = catalog.tier(job.configuration.tier).provider, job.configuration.base_model
     return CardView(
         job=job,
@@ -58,7 +58,7 @@ def card_view(tx: Transaction, *, job: Job, now: datetime, limits: QueueLimits) 
         projected_cents=projection.expected_cents if projection else None,
         artifact=artifacts[-1] if artifacts else None,
         can_retry=job.state is JobState.FAILED and not _tried_again(family),
-        can_switch=waiting_for_gpu and len(catalog.tiers_for(provider, model)) > 1,
+        can_switch=wait is not None and len(catalog.tiers_for(provider, model)) > 1,
         queued=next((entry for entry in waiting if entry.job.id == job.id), None),
         diagnosis=diagnosis_of(tx, job=job),
         wait=wait,
@@ -90,6 +90,7 @@ def _line(tx: Transaction, job: Job, now: datetime) -> JobLine:
         job=job,
         fraction=fraction_done(job),
         spent_cents=job_cents_now(tx, job=job, now=now),
+        waits_for_gpu=open_wait(tx, job) is not None,
         preset=catalog.preset_name(job.configuration.preset),
         machine=catalog.tier_name(job.configuration.tier),
     )

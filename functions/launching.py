@@ -9,7 +9,7 @@ from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from functions import catalog
-from functions.capacity import no_gpu
+from functions.capacity import accepted, due, no_gpu
 from functions.checkpoints import checkpoint_source
 from functions.errors import BrightRunError, NoCapacity
 from functions.ingest import move
@@ -65,7 +65,8 @@ class Launcher:
             if len(tx.jobs.in_states(PLACED)) >= self.max_running:
                 return
             job = tx.jobs.get(job_id, lock=True)
-            if job is None or job.state not in IN_QUEUE:
+            # Another loop may have been faster, and found no GPU.
+            if job is None or job.state not in IN_QUEUE or not due(tx, [job], self._clock()):
                 return
             self._begin(tx, job, JobState.PROVISIONING)
         self.launch(job_id)
@@ -148,6 +149,7 @@ class Launcher:
                 no_gpu(tx, job=locked, reason=full.what, now=self._clock())
                 return
             tx.jobs.set_call(job.id, number, call_id)
+            accepted(tx, job=locked, now=self._clock())
         log.info("job %s: attempt %s launched as %s", job.id, number, call_id)
 
     def _note(self, job: Job, trouble: _Trouble) -> None:

@@ -11,8 +11,10 @@ from uuid import UUID
 
 from functions.access import require
 from functions.budget import budget_status, reserve, settle
+from functions.capacity import give_back
 from functions.errors import Conflict, InvalidInput
 from functions.find_job import get_job
+from functions.gpu_wait import open_wait
 from functions.ingest import move
 from functions.model.job import CANCEL_REASONS, Job, StopKind, StopRequest
 from functions.model.outbox import Notice
@@ -152,6 +154,8 @@ def _resume_view(tx: Transaction, job: Job, now: datetime) -> ResumeView:
 def switch_machine(db: Database, *, clock: Clock, person: Person, job_id: UUID, tier: str) -> Job:
     """Put a job that waits for a GPU back into the queue for another one; its money is reserved anew.
 
+    A call that waits at its provider is given up; like every machine of an ended attempt it is ended by the loop.
+
     Raises:
         NotAllowed: the person may not start jobs.
         NotFound: no such job in the team, or its training file is gone.
@@ -164,14 +168,14 @@ def switch_machine(db: Database, *, clock: Clock, person: Person, job_id: UUID, 
     with db.transaction() as tx:
         tx.ledger.lock_limit(person.team_id)
         job = get_job(tx, team_id=person.team_id, job_id=job_id, lock=True)
-        _require_waiting(job)
+        _require_waiting(tx, job)
         if tier == job.configuration.tier:
             raise InvalidInput("It waits for this very machine. Choose another one.", field="tier")
         now = clock()
         chosen = offer_of(tx, job=job, key=tier, now=now)
         settle(tx, job=job, now=now)
         reserve(tx, team_id=job.team_id, job_id=job.id, cents=chosen.rest.cents_high, now=now)
-        before, job = job.configuration.tier, on_tier(tx, job, chosen)
+        before, job = job.configuration.tier, on_tier(tx, give_back(tx, job=job), chosen)
         tx.failures.end_wait(job.id, served=False, at=now)
         tx.audit.append(
             team_id=job.team_id,
@@ -192,12 +196,12 @@ def switch_view(tx: Transaction, *, team_id: str, job_id: UUID, now: datetime) -
         Conflict: it does not wait for a GPU any more.
     """
     job = get_job(tx, team_id=team_id, job_id=job_id)
-    _require_waiting(job)
+    _require_waiting(tx, job)
     return _resume_view(tx, job, now)
 
 
-def _require_waiting(job: Job) -> None:
-    if job.state is not JobState.QUEUED_WAITING_FOR_GPU:
+def _require_waiting(tx: Transaction, job: Job) -> None:
+    if open_wait(tx, job) is None:
         raise Conflict(f"{job.name} does not wait for a GPU any more: it is {job.state.value.replace('_', ' ')}.")
 
 

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from functions.alerting import raise_alerts
 from functions.approvals import sweep
-from functions.capacity import due, no_gpu
+from functions.capacity import due, taken_back
+from functions.gpu_wait import open_wait
 from functions.guarding import guarded
 from functions.ingest import move
 from functions.launching import LAUNCH_GRACE, Launcher
@@ -70,12 +71,15 @@ class Reconciler:
         """Look at every job once. One job's trouble does not hold up the others, nor does that of another part."""
         guarded("approvals", partial(sweep, self._db, clock=self._clock))
         with self._db.transaction() as tx:
-            running = tx.jobs.in_states(PLACED)
-            queued = due(tx, tx.jobs.in_states(IN_QUEUE), self._clock())
-        for job in running:
+            placed = tx.jobs.in_states(PLACED)
+        for job in placed:
             guarded(f"job {job.id}", partial(self._watch, job.id))
         guarded("machines of ended attempts", self._reaper.step)
-        for job in queued[: max(0, self._launcher.max_running - len(running))]:
+        # Only now: a job whose call was taken back is tried again at once.
+        with self._db.transaction() as tx:
+            places = self._launcher.max_running - len(tx.jobs.in_states(PLACED))
+            queued = due(tx, tx.jobs.in_states(IN_QUEUE), self._clock())
+        for job in queued[: max(0, places)]:
             guarded(f"job {job.id}", partial(self._launcher.admit, job.id))
 
     def _watch(self, job_id: UUID) -> None:
@@ -122,7 +126,7 @@ class Reconciler:
         heard = attempt.last_event_at or attempt.launched_at
         if call.running and self._stopped_for_time(job, attempt):
             call = CallState(running=False, note="stopped at its limit")
-        if call.running and attempt.last_event_at is None and self._finds_no_gpu(attempt, since=attempt.launched_at):
+        if call.running and attempt.last_event_at is None and self._try_is_over(job, attempt):
             self._without_gpu(job.id, attempt)
             return
         if call.running and self._clock() - _looked_after(attempt, heard) <= SILENCE:
@@ -157,9 +161,16 @@ class Reconciler:
             return now  # it is looked at every second
         return max(time for time in (attempt.launched_at, last, attempt.last_word_at) if time is not None)
 
-    def _finds_no_gpu(self, attempt: Attempt, since: datetime) -> bool:
+    def _try_is_over(self, job: Job, attempt: Attempt) -> bool:
+        """Whether a call that never had a machine is to be taken back: its patience is over, or the next try is due."""
+        with self._db.transaction() as tx:
+            wait = open_wait(tx, job)
+        patience = wait.next_try_at - attempt.launched_at if wait else GPU_PATIENCE
+        return self._finds_no_gpu(attempt, since=attempt.launched_at, patience=patience)
+
+    def _finds_no_gpu(self, attempt: Attempt, since: datetime, patience: timedelta = GPU_PATIENCE) -> bool:
         """Whether an attempt without a machine since then has waited long enough for one, and still waits."""
-        waited = self._clock() - _looked_after(attempt, since) > GPU_PATIENCE
+        waited = self._clock() - _looked_after(attempt, since) >= patience
         return waited and self._compute.waits_for_gpu(attempt.call_id)
 
     def _without_gpu(self, job_id: UUID, attempt: Attempt) -> None:
@@ -169,9 +180,12 @@ class Reconciler:
             now = self._clock()
             if job is None or job.attempt != attempt.attempt or job.stop is not None:
                 return
+            # Meanwhile it may have spoken after all, or been given up for another machine.
+            current = tx.jobs.attempt(job_id, attempt.attempt)
+            if current is None or current.ended_at or current.last_event_at:
+                return
             if is_legal(job.state, JobState.QUEUED_WAITING_FOR_GPU):
-                minutes = round((now - attempt.launched_at).total_seconds() / 60)
-                no_gpu(tx, job=job, reason=f"waited {minutes} minutes and none was allocated", now=now)
+                taken_back(tx, job=job, since=_looked_after(attempt, attempt.launched_at), now=now)
 
     def _stop(self, job: Job, attempt: Attempt | None) -> None:
         """End the machine of a job that a person wants to stop; a pause first has time to save where it is."""
@@ -199,6 +213,7 @@ class Reconciler:
             tx.jobs.update(job.id, progress=progress)
             stopped_job = job_now.model_copy(update={"progress": progress})
             move(tx, job=stopped_job, state=state, now=now, until=min(until, now))
+            tx.failures.end_wait(job.id, served=False, at=now)  # who rests waits for nothing
 
     def _stopped_for_time(self, job: Job, attempt: Attempt) -> bool:
         """Stop the attempt, which saves a checkpoint first, if the job has passed its time limit."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,6 +11,8 @@ from functions.model.estimate import MemoryNeed
 from functions.model.events import FailedRecord
 
 LABEL_MAX = 75
+# FR3.1.3: a job without a GPU is tried every 5 minutes.
+RETRY_EVERY = timedelta(minutes=5)
 Setting = bool | int | float | str | None
 
 
@@ -135,7 +137,7 @@ class WaitRecord(_Record):
 
 
 class GpuWait(_Record):
-    """A job's wait for a GPU: since when, how often it was tried, when it is tried next and given up."""
+    """A job's wait for a GPU: since when, how often it was tried in vain, when it is tried next and given up."""
 
     tier: str
     reason: str

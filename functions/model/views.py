@@ -52,8 +52,8 @@ class CardView(_View):
     `elapsed_seconds` are without those in which it was paused and waited for its turn again (`paused_seconds`).
 
     `queued` is its place in the queue, while it waits. `diagnosis` is there once it failed, `wait` while it waits
-    for a GPU (`past_waits`: seconds that such waits took before, `wait_record`: how often in vain), `alerts` are those
-    that hold now.
+    for a GPU, between tries and during them (`past_waits`: seconds that such waits took before, `wait_record`: how
+    often in vain), `alerts` are those that hold now.
     `projection` has its range, `track_record` how such projections did, `advice` what follows from it.
     `expected_seconds` says how long each stage should take.
     `family`: what it came of and what came of it, where it is or was tried again.
@@ -200,13 +200,17 @@ class ResumeView(_View):
 
 
 class JobLine(_View):
-    """A job in a list. `fraction` is 0 to 1; `preset` and `machine` are names."""
+    """A job in a list. `fraction` is 0 to 1; `preset` and `machine` are names.
+
+    `waits_for_gpu` holds between tries to get one and during them.
+    """
 
     job: Job
     fraction: float
     spent_cents: int
     preset: str
     machine: str
+    waits_for_gpu: bool = False
 
 
 class JobListView(_View):

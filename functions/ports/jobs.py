@@ -310,7 +310,7 @@ class Failures(Protocol):
         ...
 
     def keep_wait(self, job: Job, wait: GpuWait) -> None:
-        """Begin the job's wait for a GPU, or note the next try of the one that is open."""
+        """Begin the job's wait for a GPU, or note how the one that is open goes on."""
         ...
 
     def wait(self, job_id: UUID) -> GpuWait | None:

@@ -87,11 +87,12 @@ class FailuresTable(Table):
         return {row["fix_key"]: SuggestionRecord(tried=row["tried"], worked=row["worked"]) for row in rows}
 
     def keep_wait(self, job: Job, wait: GpuWait) -> None:
-        """Begin the job's wait, or note the next try of the one that is open."""
+        """Begin the job's wait, or note how the one that is open goes on."""
         self._run(
             "insert into gpu_waits (job_id, team_id, tier, reason, since, tries, next_try_at, gives_up_at)"
             " values (%s, %s, %s, %s, %s, %s, %s, %s) on conflict (job_id) where ended_at is null"
-            " do update set reason = excluded.reason, tries = excluded.tries, next_try_at = excluded.next_try_at",
+            " do update set reason = excluded.reason, tries = excluded.tries, next_try_at = excluded.next_try_at,"
+            " gives_up_at = excluded.gives_up_at",
             job.id,
             job.team_id,
             wait.tier,

@@ -2,41 +2,48 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from blocks.card import job_card
+from blocks.job_rows import job_row
+from blocks.lifecycle import ACTION_SWITCH
 from blocks.milestones import milestone
 from functions.errors import NoCapacity
-from functions.jobs import card_view
+from functions.jobs import card_view, job_list
 from functions.lifecycle import cancel_job
 from functions.model.events import CheckpointSaved, Interrupted, Resumed
 from functions.model.job import Job
 from functions.model.job_spec import JobSpec
 from functions.model.outbox import Notice
 from functions.model.states import JobState
+from functions.model.views import CardView
 from functions.queue import queue
 from functions.reconcile import Reconciler
 from infra.local_files import LocalFiles
 from infra.postgres.database import PostgresDatabase
 from tests.scenario.house import ELENA, LIMITS, TEAM, SetClock, add_demo_file, job_of, say, start, try_again
-from tests.scenario.paper import TRAINED, PaperCompute
+from tests.scenario.paper import ENDED, TRAINED, PaperCompute
 from tests.scenario.stage import words
 
 
 class FullCompute(PaperCompute):
     """Machines on paper, of which none is free until the test says so. They stop with a last word."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: SetClock) -> None:
         super().__init__()
+        self.clock = clock
         self.full = True
         self.asked = 0
+        self.launched_at: list[datetime] = []
         self.cancelled: list[str] = []
 
     def launch(self, spec: JobSpec, *, token: str, tier: str) -> str:
         self.asked += 1
+        self.launched_at.append(self.clock())
         if self.full:
             raise NoCapacity("all H100s are in use")
         return super().launch(spec, token=token, tier=tier)
@@ -53,7 +60,7 @@ class Stand:
         self.db = db
         self.clock = SetClock()
         self.files = LocalFiles(tmp_path / "files", secret="s", base_url="http://localhost", clock=self.clock)
-        self.compute = FullCompute()
+        self.compute = FullCompute(self.clock)
         self.reconciler = Reconciler(
             db, self.files, self.compute, clock=self.clock, secret="s", service_url="http://localhost", max_running=1
         )
@@ -67,10 +74,29 @@ class Stand:
     def state(self) -> JobState:
         return self.job.state
 
-    def card(self) -> str:
+    def view(self) -> CardView:
         with self.db.transaction() as tx:
-            view = card_view(tx, job=self.job, now=self.clock(), limits=LIMITS)
-        return words({"blocks": job_card(view)[1]})
+            return card_view(tx, job=self.job, now=self.clock(), limits=LIMITS)
+
+    def card(self) -> str:
+        return words({"blocks": job_card(self.view())[1]})
+
+    def to_modal(self) -> None:
+        """As if it had been started at Modal, which has other machines too."""
+        configuration = self.job.configuration.model_copy(update={"tier": "modal-h100"})
+        with self.db.transaction() as tx:
+            tx.jobs.change_tier(self.id, configuration, 395, self.job.estimate)
+
+    def no_machine_comes(self, *, seconds: float, for_minutes: float, look: Callable[[], None] = lambda: None) -> None:
+        """The loop steps every so many seconds, at a provider that queues each call and has no GPU for it."""
+        self.compute.full = False
+        until = self.clock() + timedelta(minutes=for_minutes)
+        self.reconciler.step()
+        while self.clock() < until:
+            self.compute.without_gpu.add(f"{self.id}:{self.job.attempt}")
+            self.clock.forward(seconds=seconds)
+            self.reconciler.step()
+            look()
 
     def notices(self) -> list[str]:
         with self.db.transaction() as tx:
@@ -119,19 +145,132 @@ def test_a_launch_that_is_accepted_and_gets_no_machine_is_taken_back_after_ten_m
     stand.reconciler.step()
     call = f"{stand.id}:1"
     stand.compute.without_gpu.add(call)
-    for _ in range(10):
+    for _ in range(9):
         stand.clock.forward(minutes=1)
         stand.reconciler.step()
-    assert stand.state() is JobState.PROVISIONING
+    assert (stand.job.attempt, stand.notices()) == (1, [])
+    assert "Starting the machine" in stand.card()
     stand.clock.forward(minutes=1)
     stand.reconciler.step()
-    assert stand.state() is JobState.QUEUED_WAITING_FOR_GPU
-    assert not stand.compute.poll(call).running
-    assert "waited 11 minutes and none was allocated" in stand.card()
+    assert (stand.state(), stand.job.attempt) == (JobState.PROVISIONING, 2)  # tried again at once
+    assert stand.compute.running() == [f"{stand.id}:2"]
+    assert "waited 10 minutes and none was allocated" in stand.card()
     assert stand.job.billed_seconds == 0
+
+
+def test_where_calls_are_queued_it_is_tried_every_five_minutes_and_given_up_at_the_promised_time(
+    stand: Stand,
+) -> None:
+    begun = stand.clock()
+    stand.no_machine_comes(seconds=10, for_minutes=59)
+    minutes = [(at - begun).total_seconds() / 60 for at in stand.compute.launched_at]
+    assert minutes == [0, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55]
+    promised = f"it gives up <!date^{int((begun + timedelta(hours=1)).timestamp())}^"
+    assert "tried 10 times, being tried now; it gives up" in stand.card()
+    assert promised in stand.card()
+    stand.no_machine_comes(seconds=10, for_minutes=1)
+    assert (stand.state(), stand.compute.running()) == (JobState.FAILED, [])
+    assert "Tried 11 times in 1 h. The last answer: waited 60 minutes and none was allocated" in stand.card()
+    assert stand.notices() == ["waiting_for_gpu", "failed"]
+    with stand.db.transaction() as tx:
+        assert tx.ledger.sums(TEAM, stand.clock().replace(day=1)) == (0, 0)
+
+
+@pytest.mark.parametrize("seconds", [1 * 60, 70])
+def test_a_loop_that_looks_seldom_is_late_but_never_drifts(stand: Stand, seconds: int) -> None:
+    begun = stand.clock()
+    stand.no_machine_comes(seconds=seconds, for_minutes=62)
+    assert len(stand.compute.launched_at) == 11
+    for number, at in enumerate(stand.compute.launched_at[1:]):
+        late = at - begun - timedelta(minutes=10 + 5 * number)
+        assert timedelta(0) <= late < timedelta(seconds=seconds)
+    assert stand.state() is JobState.FAILED
+
+
+def test_while_it_waits_its_card_always_says_so_and_offers_another_machine(stand: Stand) -> None:
+    stand.to_modal()
+    stand.no_machine_comes(seconds=60, for_minutes=9)
+
+    def look() -> None:
+        view = stand.view()
+        text, blocks = job_card(view)
+        shown = words({"blocks": blocks})
+        assert "waiting for a GPU" in text
+        assert "○ Waiting for a GPU" in shown
+        assert "and none was allocated)." in shown
+        assert "it gives up <!date" in shown
+        assert "Nobody has waited for this machine before" in shown
+        assert ACTION_SWITCH in str(blocks)
+        assert view.wait is not None
+        assert view.wait.next_try_at > stand.clock()
+        with stand.db.transaction() as tx:
+            listed = job_list(tx, team_id=TEAM, now=stand.clock(), limits=LIMITS)
+        assert "○ Waiting for a GPU since" in str(job_row(listed.lines[0]))
+
+    stand.no_machine_comes(seconds=60, for_minutes=50, look=look)
+    assert stand.state() is JobState.PROVISIONING
+    # The machine of the last try comes after all: its first word ends the wait.
+    say(stand.db, stand.clock, stand.job, *TRAINED)
+    assert "● Training" in stand.card()
+    assert set(stand.notices()) == {"waiting_for_gpu", "gpu_found", "started", "held_out"}
+    assert stand.job.billed_seconds == 0
+
+
+def test_two_loops_at_once_make_one_try_of_it(stand: Stand) -> None:
+    other = Reconciler(
+        stand.db, stand.files, stand.compute, clock=stand.clock, secret="s", service_url="http://localhost",
+        max_running=1,
+    )  # fmt: skip
+    stand.reconciler.step()
     stand.clock.forward(minutes=5)
     stand.reconciler.step()
+    other._launcher.admit(stand.id)  # it had found the job due too
+    assert stand.compute.asked == 2
+    stand.compute.full = False
+    stand.clock.forward(minutes=5)
+    stand.reconciler.step()
+    with stand.db.transaction() as tx:
+        seen = tx.jobs.attempt(stand.id, 3)
+    assert seen is not None
+    stand.compute.without_gpu.add(seen.call_id)
+    for _ in range(5):
+        stand.clock.forward(minutes=1)
+        stand.reconciler.step()
+    assert stand.job.attempt == 4
+    other._without_gpu(stand.id, seen)
+    other.step()
+    assert (stand.state(), stand.job.attempt) == (JobState.PROVISIONING, 4)
+    assert stand.compute.running() == [f"{stand.id}:4"]
+    wait = stand.view().wait
+    assert wait is not None
+    assert wait.tries == 3
+
+
+def test_a_time_in_which_nobody_looks_ends_no_try(stand: Stand) -> None:
+    stand.no_machine_comes(seconds=60, for_minutes=12)
+    stand.clock.forward(hours=2)
+    stand.reconciler.step()
     assert (stand.state(), stand.job.attempt) == (JobState.PROVISIONING, 2)
+    assert "tried 1 time, being tried now.\n" in stand.card()
+
+
+def test_others_may_start_while_one_waits_at_a_provider_that_queues(stand: Stand) -> None:
+    stand.clock.forward(seconds=1)
+    second = _second_job(stand)
+    stand.no_machine_comes(seconds=60, for_minutes=10)
+    assert stand.state() is JobState.QUEUED_WAITING_FOR_GPU
+    assert job_of(stand.db, second.id).state is JobState.PROVISIONING
+    assert "tried 1 time, and again as soon as a place is free." in stand.card()
+    say(stand.db, stand.clock, job_of(stand.db, second.id), *TRAINED)
+    stand.clock.forward(minutes=90)
+    say(stand.db, stand.clock, job_of(stand.db, second.id), *ENDED, first=len(TRAINED) + 1)
+    begun = stand.clock()
+    stand.no_machine_comes(seconds=30, for_minutes=1)
+    assert stand.state() is JobState.PROVISIONING  # the hour is over, and it still gets its try
+    assert "being tried now; it gives up <!date" in stand.card()
+    while stand.state() is not JobState.FAILED:
+        stand.no_machine_comes(seconds=30, for_minutes=0.5)
+    assert timedelta(minutes=4) < stand.clock() - begun < timedelta(minutes=7)
 
 
 def test_after_an_hour_it_gives_up_with_a_way_out_and_money_back(stand: Stand) -> None:

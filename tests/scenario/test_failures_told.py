@@ -180,7 +180,9 @@ def test_no_gpu_is_free(stage: Stage, demo_file: Path) -> None:
     shown = words(stage.card())
     assert "No GPU is free right now (all H100s are in use)." in shown
     assert "tried 1 time, next try" in shown
-    assert "tried again every 5 minutes for an hour; waiting costs nothing" in words(stage.thread()[-1])
+    told = words(stage.thread()[-1])
+    assert "tried again every 5 minutes until <!date" in told
+    assert f"{clock() + timedelta(hours=1):%Y-%m-%d %H:%M UTC}>; waiting costs nothing" in told
     while job_of(stage.db, job.id).state not in TERMINAL:
         clock.forward(minutes=5)
         full.step()

@@ -281,7 +281,7 @@ def no_gpu_free(stand: Stand) -> None:
     for _ in range(12):  # a time in which nobody looks does not count
         stand.clock.forward(minutes=1)
         stand.reconciler.step()
-    assert stand.job.state is JobState.QUEUED_WAITING_FOR_GPU
+    assert (stand.job.state, stand.job.attempt) == (JobState.PROVISIONING, 2)  # the next try is under way
 
 
 def test_waiting_for_a_gpu_it_can_go_to_another_machine_at_once(stand: Stand) -> None:
@@ -297,17 +297,59 @@ def test_waiting_for_a_gpu_it_can_go_to_another_machine_at_once(stand: Stand) ->
         switch(tier="local")
     assert stand.sums() == (0, held)
     assert switch(tier="modal-a100-80gb").state is JobState.QUEUED
+    assert stop_asked(stand.db, job_id=stand.id, attempt=2) is StopKind.CANCEL  # a machine may come all the same
     job = stand.job
     assert (job.configuration.tier, job.rate_cents_per_hour) == ("modal-a100-80gb", 250)
     assert stand.sums() == (0, job.estimate.cents_high)
     assert job.estimate.workload is not None
     assert job.estimate.workload.tier == "modal-a100-80gb"  # what it takes there is learned from
     stand.reconciler.step()  # not in five minutes: now
-    assert stand.job.state is JobState.PROVISIONING
+    assert (stand.job.state, stand.job.attempt) == (JobState.PROVISIONING, 3)
+    assert stand.compute.running() == [f"{stand.id}:3"]
     with pytest.raises(Conflict, match="does not wait for a GPU any more"):
         switch(tier="modal-h200")
     say(stand.db, stand.clock, stand.job, *TRAINED, *ENDED)
     assert stand.sums() == (stand.job.actual_cost_cents, 0)
+
+
+def test_who_has_a_machine_at_last_is_not_sent_to_another_one(stand: Stand) -> None:
+    to_modal(stand)
+    no_gpu_free(stand)
+    say(stand.db, stand.clock, stand.job, *TRAINED)
+    held = stand.sums()
+    with pytest.raises(Conflict, match="does not wait for a GPU any more: it is training"):
+        switch_machine(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id, tier="modal-h200")
+    assert (stand.job.state, stand.sums()) == (JobState.TRAINING, held)
+
+
+def test_a_loop_that_saw_the_old_try_leaves_the_switched_run_alone(stand: Stand) -> None:
+    to_modal(stand)
+    no_gpu_free(stand)
+    with stand.db.transaction() as tx:
+        seen = tx.jobs.attempt(stand.id, 2)
+    assert seen is not None
+    switch_machine(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id, tier="modal-h200")
+    stand.other_reconciler(stand.compute)._without_gpu(stand.id, seen)
+    assert stand.job.state is JobState.QUEUED
+    with stand.db.transaction() as tx:
+        assert tx.failures.wait(stand.id) is None
+
+
+def test_a_pause_ends_the_wait_for_a_gpu_and_a_resumed_run_waits_anew(stand: Stand) -> None:
+    to_modal(stand)
+    no_gpu_free(stand)
+    rest(stand)
+    stand.clock.forward(hours=3)
+    resume_paused(stand.db, clock=stand.clock, person=ELENA, job_id=stand.id)
+    stand.reconciler.step()
+    with stand.db.transaction() as tx:
+        assert card_view(tx, job=stand.job, now=stand.clock(), limits=LIMITS).wait is None
+    stand.compute.without_gpu.add(f"{stand.id}:3")
+    for _ in range(9):
+        stand.clock.forward(minutes=1)
+        stand.reconciler.step()
+    assert (stand.job.state, stand.job.attempt) == (JobState.PROVISIONING, 3)
+    assert stand.job.billed_seconds == 0
 
 
 def test_a_paused_job_can_be_cancelled(stand: Stand) -> None:

@@ -22,7 +22,7 @@ from blocks.lifecycle import (
     SWITCH_CALLBACK,
     TIER_ACTION,
 )
-from functions.capacity import no_gpu
+from functions.capacity import no_gpu, taken_back
 from functions.model.events import Interrupted
 from functions.model.states import JobState
 from infra.clock import utc_now
@@ -145,14 +145,22 @@ def test_the_queue_says_when_and_a_manager_moves_a_run_to_the_front(
     assert "Next in the queue" in words(stage.card())
 
 
-def test_a_run_that_waits_for_a_gpu_is_sent_to_another_machine_from_its_card(stage: Stage) -> None:
+@pytest.mark.parametrize("try_under_way", [False, True])
+def test_a_run_that_waits_for_a_gpu_is_sent_to_another_machine_from_its_card(
+    stage: Stage, *, try_under_way: bool
+) -> None:
     job = stage.start()
     configuration = job.configuration.model_copy(update={"tier": "modal-h100"})
     with stage.db.transaction() as tx:
         tx.jobs.change_tier(job.id, configuration, 395, job.estimate)
     stage.reconciler.step()
     with stage.db.transaction() as tx:
-        no_gpu(tx, job=stage.job(), reason="no room", now=utc_now())
+        if try_under_way:
+            taken_back(tx, job=stage.job(), since=utc_now(), now=utc_now())
+        else:
+            no_gpu(tx, job=stage.job(), reason="no room", now=utc_now())
+    stage.reconciler.step()
+    assert (stage.job().state is JobState.PROVISIONING) is try_under_way
     stage.post()
     stage.elena.click(stage.card(), ACTION_SWITCH)
     form = stage.elena.wait_view(SWITCH_CALLBACK)

@@ -213,9 +213,9 @@ def test_a_restart_that_finds_no_gpu_gives_way_to_the_usual_handling(stand: Stan
     for _ in range(12):
         stand.clock.forward(minutes=1)
         stand.reconciler.step()
-    assert stand.job.state is JobState.QUEUED_WAITING_FOR_GPU
+    assert (stand.job.state, stand.job.attempt) == (JobState.PROVISIONING, 3)
     assert "waiting_for_gpu" in stand.notices()
-    assert stand.compute.running() == []
+    assert stand.compute.running() == [f"{stand.id}:3"]
 
 
 def test_a_restart_that_only_takes_its_time_is_waited_for(stand: Stand) -> None:
