@@ -17,7 +17,7 @@ from functions.estimate import planned_steps
 from functions.failure_history import diagnosis_of, failure_warnings, take_suggestion
 from functions.file_options import chosen_file, get_file, require_eligible
 from functions.find_job import get_job
-from functions.fixes import apply_fix, changes_between
+from functions.fixes import apply_fix, changes_between, settings_of
 from functions.history import team_history
 from functions.lineage import differences, inherited_notes
 from functions.model.again import SCHEDULES, AgainChoice, AgainView
@@ -164,16 +164,15 @@ def _enqueue(
     tx.outbox.put(job=parent, notice=Notice.CARD, key="", at=now, data={})  # it says that it was tried again
     if view.resumes:
         tx.jobs.copy_points(parent.id, job.id, up_to=view.resume_step or 0)
-    if view.fix is not None and _is_followed(view.fix, parent.configuration, configuration):
+    if view.fix is not None and _is_followed(view.fix, configuration):
         take_suggestion(tx, failed=parent, fix=view.fix, retry_job_id=job.id, by=person.user_id, now=now)
     return job
 
 
-def _is_followed(fix: Fix, before: Configuration, after: Configuration) -> bool:
+def _is_followed(fix: Fix, configuration: Configuration) -> bool:
     """Whether a try still has what its suggestion changed: the form may have been changed after it."""
-    suggested = changes_between(before, apply_fix(before, fix))
-    made = {change.name: change.after for change in changes_between(before, after)}
-    return all(made.get(change.name) == change.after for change in suggested)
+    made = settings_of(configuration)
+    return all(made[change.name] == change.after for change in fix.changes)
 
 
 def _choice_of(parent: Job, configuration: Configuration, name: str, notes: str) -> JobChoice:

@@ -281,6 +281,6 @@ def _unlaunched(tx: Transaction, job_id: UUID, number: int) -> tuple[Job, Attemp
 
 
 def _fail(tx: Transaction, job: Job, failure: Failed, now: datetime) -> None:
-    progress = failed(job.progress, failure, at=now)
+    progress = failed(job.progress, failure, now)
     tx.jobs.update(job.id, progress=progress)
     move(tx, job=job.model_copy(update={"progress": progress}), state=JobState.FAILED, now=now)

@@ -178,11 +178,7 @@ def _resumed(progress: Progress, body: Resumed, at: datetime) -> Progress:
     return progress.model_copy(update=update)
 
 
-def _failed(progress: Progress, body: Failed, at: datetime) -> Progress:
-    return failed(progress, body, at=at)
-
-
-def failed(progress: Progress, failure: Failed, *, at: datetime) -> Progress:
+def failed(progress: Progress, failure: Failed, at: datetime) -> Progress:
     """The progress of a run that failed in the stage that is under way, or was when its last machine was lost."""
     under_way = next((item for item in progress.stages if item.status == "active"), None) or next(
         (item for item in progress.stages if item.status == "pending" and item.earlier_seconds), None
@@ -201,7 +197,7 @@ def stopped(progress: Progress, state: JobState, *, at: datetime) -> tuple[Progr
     """A run that was being stopped and is interrupted has failed for the reason that it was stopped for."""
     if state is not JobState.INTERRUPTED or progress.stopping is None:
         return progress, state
-    return failed(progress.model_copy(update={"stopping": None}), progress.stopping, at=at), JobState.FAILED
+    return failed(progress.model_copy(update={"stopping": None}), progress.stopping, at), JobState.FAILED
 
 
 def _finished(progress: Progress, body: Finished, _: datetime) -> Progress:
@@ -260,6 +256,6 @@ _FOLDS: dict[type, Callable[[Progress, Any, datetime], Progress]] = {
     PerplexityMeasured: _perplexity,
     Interrupted: _interrupted,
     Resumed: _resumed,
-    Failed: _failed,
+    Failed: failed,
     Finished: _finished,
 }

@@ -11,6 +11,7 @@ from uuid import UUID
 from functions import catalog
 from functions.errors import Conflict, QueueFull
 from functions.find_job import get_job
+from functions.gpu_wait import open_wait
 from functions.model.job import Job
 from functions.model.outbox import Notice
 from functions.model.states import IN_QUEUE, RUNNING, JobState
@@ -37,7 +38,9 @@ _NO_DELAYS = Delays()
 
 def delays(tx: Transaction, waiting: Iterable[Job], *, now: datetime) -> Delays:
     """The delays of the jobs that wait, from their open waits and the launches of the last 90 days."""
-    waits = {job.id: tx.failures.wait(job.id) for job in waiting if job.state is JobState.QUEUED_WAITING_FOR_GPU}
+    waits = {job.id: open_wait(tx, job) for job in waiting}
+    if not waits:
+        return _NO_DELAYS
     return Delays(
         next_tries={job_id: wait.next_try_at for job_id, wait in waits.items() if wait is not None},
         launch_seconds=tx.history.launch_seconds(now - _LAUNCHES_SPAN),

@@ -12,9 +12,7 @@ from slack_bolt.adapter.socket_mode import SocketModeHandler
 
 from bot.commands import COMMANDS
 from bot.sending import sender
-from infra.clock import utc_now
-from infra.http.app import create_http_app
-from infra.http.stripe import StripeRoutes
+from infra.http.service_app import create_service_app
 from infra.local_files import LocalFiles
 from infra.loops import reconciling, repeat
 from infra.settings import LOCAL_APP_TOKEN, LOCAL_BOT_TOKEN, DatabaseRole, Settings
@@ -66,20 +64,11 @@ def run_workspace(settings: Settings) -> None:
 def run_http(settings: Settings) -> None:
     """Ingest, links, and Slack's signed requests."""
     parts = build_parts(settings, DatabaseRole.INGEST)
-    # Slack's requests are the bot's affair, also where they come in by this door.
     alone = settings.database_url_of(DatabaseRole.BOT) == settings.database_url_of(DatabaseRole.INGEST)
     bot = parts if alone else build_parts(settings, DatabaseRole.BOT)
     if isinstance(parts.files, LocalFiles):
         parts.files.remove_abandoned()
-    app = create_http_app(
-        parts.db,
-        parts.files,
-        secret=settings.secret_value(),
-        clock=utc_now,
-        slack_app=bot.slack_app(),
-        # So is money: what GPU jobs reach cannot credit any.
-        stripe=StripeRoutes(bot.db, bot.payments, clock=utc_now),
-    )
+    app = create_service_app(parts, bot)
     _end_with_parent()
     uvicorn.run(app, host=settings.host, port=settings.http_port, log_level="warning", timeout_graceful_shutdown=5)
     parts.db.close()

@@ -77,17 +77,7 @@ def _entries(settings: Settings) -> list[str]:
 
 def _named(settings: Settings, team_id: str) -> dict[str, Role]:
     """Roles of this team's people by the settings; the highest counts."""
-    named: dict[str, Role] = {}
-    for role, entries in (
-        (Role.VIEWER, settings.viewers),
-        (Role.MANAGER, settings.managers),
-        (Role.ADMIN, settings.admins),
-    ):
-        for entry in entries:
-            team, _, user = entry.rpartition(":")
-            if team == team_id:
-                named[user] = role
-    return named
+    return {user: role for team, user, role in settings.named_people() if team == team_id}
 
 
 def _elsewhere(settings: Settings, team_id: str) -> str:

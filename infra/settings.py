@@ -121,6 +121,13 @@ class Settings(BaseSettings):
         """Whether files live in Supabase Storage."""
         return bool(self.supabase_url)
 
+    def named_people(self) -> list[tuple[str, str, Role]]:
+        """(team, user, role) of everybody who is named, the lowest role first; the team is "" where it is left out."""
+        entries = [(entry, Role.VIEWER) for entry in self.viewers]
+        entries += [(entry, Role.MANAGER) for entry in self.managers]
+        entries += [(entry, Role.ADMIN) for entry in self.admins]
+        return [(entry.rpartition(":")[0], entry.rpartition(":")[2], role) for entry, role in entries]
+
     def database_url_of(self, role: DatabaseRole) -> SecretStr | None:
         """The database as one of the processes reaches it: by its own login, where there is one."""
         own = {

@@ -240,20 +240,13 @@ def seed_roles(db: Database, settings: Settings) -> None:
 
     A role that an admin gave in Slack stays.
     """
-    named = [
-        (Role.VIEWER, settings.viewers),
-        (Role.MANAGER, settings.managers),
-        (Role.ADMIN, settings.admins),
-    ]
     with db.transaction() as tx:
         if settings.uses_local_workspace:
             for user in DEFAULT_USERS:
                 role = _LOCAL_ROLES.get(user.id, Role.MEMBER)
                 tx.people.seed_role(LOCAL_TEAM, user.id, role)
-        for role, people in named:
-            for entry in people:
-                team_id, _, user_id = entry.rpartition(":")
-                tx.people.seed_role(team_id or LOCAL_TEAM, user_id, role)
+        for team_id, user_id, role in settings.named_people():
+            tx.people.seed_role(team_id or LOCAL_TEAM, user_id, role)
 
 
 def seed_managers_group(db: Database, settings: Settings, client: WebClient) -> None:

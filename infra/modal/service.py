@@ -11,9 +11,7 @@ from starlette.applications import Starlette
 
 from bot.sending import sender
 from functions.errors import InvalidInput
-from infra.clock import utc_now
-from infra.http.app import create_http_app
-from infra.http.stripe import StripeRoutes
+from infra.http.service_app import create_service_app
 from infra.loops import reconciling, repeat
 from infra.settings import DatabaseRole, Settings
 from infra.wiring import build_parts, seed_managers_group, seed_roles, slack_client
@@ -59,17 +57,7 @@ def _settings() -> Settings:
 def create_web_app() -> Starlette:
     """The same HTTP app as on a machine of one's own, answering Slack."""
     settings = _settings()
-    parts = build_parts(settings, DatabaseRole.INGEST)
-    # Slack's requests and money are the bot's affair: what GPU jobs reach can touch neither.
-    bot = build_parts(settings, DatabaseRole.BOT)
-    return create_http_app(
-        parts.db,
-        parts.files,
-        secret=settings.secret_value(),
-        clock=utc_now,
-        slack_app=bot.slack_app(),
-        stripe=StripeRoutes(bot.db, bot.payments, clock=utc_now),
-    )
+    return create_service_app(build_parts(settings, DatabaseRole.INGEST), build_parts(settings, DatabaseRole.BOT))
 
 
 def run_loops(seconds: float) -> None:

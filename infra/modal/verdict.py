@@ -13,7 +13,7 @@ from functions import catalog
 from functions.errors import BrightRunError
 from functions.model.catalog import BaseModelCard
 from infra.modal.compute import ModalCompute
-from infra.modal.names import Names, model_folder
+from infra.modal.names import Names, fetch_command, model_folder
 from infra.settings import Settings
 
 _NOT_FROM_OUTSIDE = frozenset({"", "localhost", "127.0.0.1", "0.0.0.0", "::1"})  # noqa: S104 - compared, not bound
@@ -56,7 +56,7 @@ def examine_modal(settings: Settings, *, client: modal.Client | None = None) -> 
 
 
 def _add(model: BaseModelCard) -> str:
-    return f"To add one: modal run -m infra.modal.models --model {model.hub_id}"
+    return f"To add one: {fetch_command(model.hub_id)}"
 
 
 def _has_secret(settings: Settings, client: modal.Client | None) -> bool:

@@ -12,12 +12,12 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._pytree import tree_leaves
 
-from functions.levers import levers
+from functions.levers import Levers, levers
 from functions.memory import need
 from functions.model.estimate import MemoryNeed
 from functions.model.job_spec import EngineOptions, Hyperparameters
 from gpu_jobs.attention import set_attention
-from gpu_jobs.batching import Layout
+from gpu_jobs.batching import Layout, Pass
 from gpu_jobs.bench.ours import MODULES
 from gpu_jobs.bench.shapes import BenchShape
 from gpu_jobs.devices import find_device
@@ -83,31 +83,34 @@ def rehearse(
         chosen = replace(
             levers(engine, gpu=True, parameters=parameters, vocabulary=shape.vocabulary), optimizer="adamw_torch"
         )
-        model = add_adapter(base, settings).train()
-        enable_checkpointing(base, chosen)
-        loss = SummedCrossEntropy(model, chunk_tokens=chosen.loss_chunk_tokens)
-        trained = [item for item in model.parameters() if item.requires_grad]
-        optimizer = make_optimizer(trained, settings, chosen.optimizer)
-        saved = activation_context(model, chosen)
         (row,) = Layout(packing=True, pass_tokens=length, pad_token_id=0).passes(sequences)
-        for _ in range(2):
-            optimizer.zero_grad(set_to_none=True)
-            seen.operators.clear()
-            seen.flop = 0
-            before = seen.peak = seen.now
-            for _ in range(passes):
-                with saved:
-                    with device.autocast():
-                        value = loss(row.to(device.torch_device)) / row.targets.numel()
-                    value.backward()  # type: ignore[no-untyped-call]
-                del value
-            torch.nn.utils.clip_grad_norm_(trained, 1.0)
-            optimizer.step()
+        before = _two_steps(base, settings, chosen, row.to(device.torch_device), passes, seen)
         expected = need(
             outline, settings, chosen, tokens=length, targets=row.targets.numel(), gpu=True,
             quantized=engine.quantization == "nf4", compute_bytes=2, overhead=0, available=device.memory_bytes,
         )  # fmt: skip
     return Rehearsed(weights, before, seen.peak, expected, seen.operators, seen.flop)
+
+
+def _two_steps(base: Any, settings: Hyperparameters, chosen: Levers, row: Pass, passes: int, seen: _DeviceBytes) -> int:
+    """Take two optimizer steps, the second of which `seen` is left with; gives the bytes before that one."""
+    device, model = find_device(), add_adapter(base, settings).train()
+    enable_checkpointing(base, chosen)
+    loss = SummedCrossEntropy(model, chunk_tokens=chosen.loss_chunk_tokens)
+    trained = [item for item in model.parameters() if item.requires_grad]
+    optimizer, saved, before = make_optimizer(trained, settings, chosen.optimizer), activation_context(model, chosen), 0
+    for _ in range(2):
+        optimizer.zero_grad(set_to_none=True)
+        before = seen.begin()
+        for _ in range(passes):
+            with saved:
+                with device.autocast():
+                    value = loss(row) / row.targets.numel()
+                value.backward()  # type: ignore[no-untyped-call]
+            del value
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+    return before
 
 
 class _DeviceBytes(LiveBytes):
@@ -117,6 +120,12 @@ class _DeviceBytes(LiveBytes):
         super().__init__()
         self.operators: Counter[str] = Counter()
         self.flop = 0
+
+    def begin(self) -> int:
+        """Count operators, products and the peak anew; gives the bytes that are alive."""
+        self.operators.clear()
+        self.flop, self.peak = 0, self.now
+        return self.now
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operator and note what it made, and what it is known to take and give back within itself."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -24,7 +25,7 @@ from functions.model.events import (
     Stage,
 )
 from functions.model.job import Job
-from functions.model.outbox import Notice
+from functions.model.outbox import Notice, OutboxMessage
 from functions.model.states import TERMINAL, JobState
 from functions.pace import fraction_done, remaining_seconds
 from functions.ports import CallState, Compute
@@ -59,18 +60,21 @@ class Stand:
     def lose_machine(self) -> None:
         self.compute.ended[f"{self.id}:{self.job.attempt}"] = CallState(running=False, note="killed by SIGKILL")
 
-    def notices(self) -> list[str]:
-        """What the thread is told, in order."""
-        told = []
+    def messages(self) -> Iterator[OutboxMessage]:
+        """What the thread is told, in order; each is sent before it is given."""
         while True:
             self.clock.forward(seconds=10)
             with self.db.transaction() as tx:
                 message = tx.outbox.claim(self.clock())
                 if message is None:
-                    return told
+                    return
                 tx.outbox.sent(message.id, ts="1.1", at=self.clock())
             if message.notice is not Notice.CARD:
-                told.append(message.notice.value)
+                yield message
+
+    def notices(self) -> list[str]:
+        """The kinds of these messages."""
+        return [message.notice.value for message in self.messages()]
 
     def sums(self) -> tuple[int, int]:
         with self.db.transaction() as tx:

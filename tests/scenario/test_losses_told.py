@@ -14,7 +14,6 @@ from functions.lifecycle import cancel_job, pause_job
 from functions.model.again import AgainChoice
 from functions.model.diagnosis import FailureCode
 from functions.model.events import CheckpointSaved, Failed, Interrupted, Metrics, Resumed, Stage
-from functions.model.outbox import Notice
 from functions.model.states import JobState
 from functions.model.views import CardView
 from functions.ports import CallState
@@ -42,17 +41,9 @@ def card(stand: Stand) -> str:
 
 
 def thread(stand: Stand) -> list[str]:
-    """What the thread has been told since it was last read."""
-    told = []
-    while True:
-        stand.clock.forward(seconds=10)
-        with stand.db.transaction() as tx:
-            message = tx.outbox.claim(stand.clock())
-            if message is None:
-                return told
-            tx.outbox.sent(message.id, ts="1.1", at=stand.clock())
-            if message.notice is not Notice.CARD and message.job_id == stand.id:
-                told.append(milestone(message.notice, view(stand), message.data, None)[0])
+    """What the job's thread has been told since it was last read."""
+    told = (message for message in stand.messages() if message.job_id == stand.id)
+    return [milestone(message.notice, view(stand), message.data, None)[0] for message in told]
 
 
 def measured(step: int, loss: float) -> Metrics:
@@ -137,6 +128,12 @@ def test_what_never_began_is_not_called_failed(stand: Stand) -> None:
     assert {item.status for item in stand.job.progress.stages} == {"pending"}
 
 
+def train_long(stand: Stand) -> None:
+    """A run of 28 steps begins to train."""
+    stand.reconciler.step()
+    say(stand.db, stand.clock, stand.job, TRAINED[0], LONG, *TRAINED[2:6])
+
+
 def out_of_time(stand: Stand, step: int, *, hours: float) -> None:
     """The run that trains passes its limit at a step whose checkpoint it saves."""
     stand.clock.forward(hours=hours)
@@ -147,8 +144,7 @@ def out_of_time(stand: Stand, step: int, *, hours: float) -> None:
 
 
 def test_out_of_time_near_the_end_it_is_told_to_go_on_and_not_to_start_over(stand: Stand) -> None:
-    stand.reconciler.step()
-    say(stand.db, stand.clock, stand.job, TRAINED[0], LONG, *TRAINED[2:6])
+    train_long(stand)
     out_of_time(stand, 26, hours=3.02)
 
     diagnosis = view(stand).diagnosis
@@ -160,8 +156,7 @@ def test_out_of_time_near_the_end_it_is_told_to_go_on_and_not_to_start_over(stan
 
 
 def test_out_of_time_early_it_is_offered_what_another_try_reaches_from_its_checkpoint(stand: Stand) -> None:
-    stand.reconciler.step()
-    say(stand.db, stand.clock, stand.job, TRAINED[0], LONG, *TRAINED[2:6])
+    train_long(stand)
     out_of_time(stand, 8, hours=3.02)
 
     diagnosis = view(stand).diagnosis
@@ -194,8 +189,7 @@ def test_the_pace_of_a_run_that_went_on_counts_what_it_trained_itself(stand: Sta
 
 
 def test_a_suggestion_that_was_undone_in_the_form_is_not_counted(stand: Stand) -> None:
-    stand.reconciler.step()
-    say(stand.db, stand.clock, stand.job, TRAINED[0], LONG, *TRAINED[2:6])
+    train_long(stand)
     out_of_time(stand, 8, hours=3.02)
     epochs = stand.job.configuration.hyperparameters.epochs
 
