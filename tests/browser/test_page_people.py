@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from slack_bolt import App
 from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_sdk import WebClient
@@ -263,6 +263,34 @@ def test_a_modal_refuses_says_why_and_goes_on(elena: Page, desk: Desk) -> None:
     submit.click()
     elena.locator('[data-view-callback="review"]').get_by_test_id("modal-submit").click()
     expect(elena.get_by_test_id("modal")).to_have_count(0)
+
+
+def test_nothing_is_submitted_while_a_file_is_under_way(elena: Page, desk: Desk) -> None:
+    open_train(elena)
+    elena.get_by_label("Fast").check()
+    held: list[Route] = []
+    elena.route("**/page/upload*", lambda route: held.append(route))
+    act(elena, "file").locator("input").set_input_files(
+        {"name": "slow.json", "mimeType": "application/json", "buffer": b"{}"}
+    )
+    expect(act(elena, "file")).to_contain_text("slow.json")
+    submit = elena.get_by_test_id("modal-submit")
+    expect(submit).to_be_disabled()
+    act(elena, "name").fill("fine")
+    act(elena, "name").press("Enter")
+    expect(elena.get_by_test_id("input-error")).to_have_count(0)
+    held.pop().continue_()
+    expect(submit).to_be_enabled()
+    expect(act(elena, "file").get_by_label("Remove slow.json")).to_be_visible()
+    expect(act(elena, "name")).to_be_focused()
+    elena.unroute("**/page/upload*")
+    elena.route("**/page/upload*", lambda route: route.abort())
+    act(elena, "file").get_by_label("Remove slow.json").click()
+    act(elena, "file").locator("input").set_input_files(
+        {"name": "lost.json", "mimeType": "application/json", "buffer": b"{}"}
+    )
+    expect(act(elena, "file").get_by_role("alert")).to_have_text("The upload was interrupted")
+    expect(submit).to_be_enabled()
 
 
 def test_hostile_options_stay_text(elena: Page) -> None:

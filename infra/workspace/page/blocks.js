@@ -10,7 +10,7 @@ import { richText } from './richtext.js';
 import { sync } from './values.js';
 
 /**
- * Draw `blocks` into `root` and keep them current. `ctx`: {key, container, seed?, errors?, onChange?, onEnter?};
+ * Draw `blocks` into `root` and keep them current. `ctx`: {key, container, seed?, errors?, onChange?, onUpload?, onEnter?};
  * it gains `redraw(block)`, which draws one block anew though its JSON is the same.
  */
 export function renderBlocks(root, blocks, ctx) {

@@ -7,6 +7,10 @@ import { valueOf, write } from './values.js';
 import { ids, labelling } from './controls.js';
 
 const DEFAULT_MAX_FILES = 10;
+const underWay = new Map(); // container key -> number of files that travel
+
+/** True while a file of this container is being uploaded: nothing may be submitted before it has arrived. */
+export const uploading = (key) => underWay.get(key) > 0;
 
 /** "1.4 MB" */
 export function sizeText(bytes) {
@@ -45,7 +49,7 @@ class FileInput {
     });
     return h('label', { class: 'drop', on: dropHandlers((chosen) => this.take(chosen)) }, picker, icon('upload', 20),
       h('span', null, h('strong', null, this.most > 1 ? 'Choose files' : 'Choose a file'), ' or drop here'),
-      h('span', { class: 'drop-hint' }, `${this.types.join(', ') || 'any type'} · up to ${this.most}`));
+      h('span', { class: 'drop-hint' }, [this.types.join(', ') || 'any type', this.most > 1 && `up to ${this.most}`].filter(Boolean).join(' · ')));
   }
 
   paint() {
@@ -78,11 +82,18 @@ class FileInput {
     }
   }
 
+  count(change) {
+    underWay.set(this.ctx.key, (underWay.get(this.ctx.key) || 0) + change);
+    this.ctx.onUpload?.();
+  }
+
   async send(file) {
     const bar = h('progress', { max: '1', value: '0', 'aria-label': `Uploading ${file.name}` });
     const line = row(file, bar);
     this.list.append(line);
+    this.count(1);
     const answer = await upload(file, (part) => { bar.value = part; });
+    this.count(-1);
     line.remove();
     if (answer.ok) this.store([...this.files, answer.file]);
     else this.complain(answer.error || `${file.name} could not be uploaded.`);

@@ -5,6 +5,7 @@ import { icon } from './icons.js';
 import { api } from './api.js';
 import { renderBlocks } from './blocks.js';
 import { closePopover, dropToast, popoverOpen, textObject, toast } from './dialogs.js';
+import { uploading } from './fileinput.js';
 import { collect, forget, problems } from './values.js';
 import { on, state } from './state.js';
 import { avatar } from './messages.js';
@@ -108,6 +109,7 @@ function contextOf(view, note) {
     errors: note.errors,
     onEnter: () => view.submit && submit(view),
     onChange: (block) => clearError(view, block),
+    onUpload: () => shell?.viewId === view.id && drawFoot(top(), submitting === view.id),
   };
 }
 
@@ -135,12 +137,13 @@ function drawHead(view, busy) {
 }
 
 function drawFoot(view, busy) {
-  const sig = JSON.stringify([view.close, view.submit, busy, view.submit_disabled]);
+  const waits = view.submit_disabled || uploading(keyOf(view));
+  const sig = JSON.stringify([view.close, view.submit, busy, waits]);
   if (shell.foot.dataset.sig === sig) return;
   shell.foot.dataset.sig = sig;
   const label = view.close || { type: 'plain_text', text: view.submit ? 'Cancel' : 'Close' };
   const closeButton = h('button', { class: 'button', type: 'button', disabled: busy, 'data-testid': 'modal-cancel', on: { click: () => close(false) } }, textObject(label));
-  const submitButton = view.submit && h('button', { class: cls('button primary', busy && 'is-pending'), type: 'button', disabled: busy || view.submit_disabled, 'data-testid': 'modal-submit', on: { click: () => submit(view) } },
+  const submitButton = view.submit && h('button', { class: cls('button primary', busy && 'is-pending'), type: 'button', disabled: busy || waits, 'data-testid': 'modal-submit', on: { click: () => submit(view) } },
     h('span', { class: 'button-label' }, textObject(view.submit)), h('span', { class: 'spinner', 'aria-hidden': 'true' }));
   shell.foot.replaceChildren(...[closeButton, submitButton].filter(Boolean));
 }
@@ -166,7 +169,7 @@ function keepInside(event) {
 
 async function submit(original) {
   const view = top();
-  if (!view || view.id !== original.id || submitting) return;
+  if (!view || view.id !== original.id || submitting || uploading(keyOf(view))) return;
   const note = noteOf(view);
   note.banner = '';
   note.errors = problems(keyOf(view), view.blocks);
