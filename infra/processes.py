@@ -15,8 +15,9 @@ from bot.sending import sender
 from infra.http.service_app import create_service_app
 from infra.local_files import LocalFiles
 from infra.loops import reconciling, repeat
+from infra.seeding import seed_managers_group
 from infra.settings import LOCAL_APP_TOKEN, LOCAL_BOT_TOKEN, DatabaseRole, Settings
-from infra.wiring import build_parts, seed_managers_group, slack_client
+from infra.wiring import build_parts, slack_client
 from infra.workspace.app import WorkspaceConfig
 from infra.workspace.serving import serve
 
@@ -85,7 +86,7 @@ def run_bot(settings: Settings) -> None:
     handler = SocketModeHandler(parts.slack_app(), token) if token else None
     if handler is not None:
         handler.connect()  # type: ignore[no-untyped-call]
-    seed_managers_group(parts.db, settings, slack_client(settings))
+    seed_managers_group(parts.db, settings)
     send = sender(parts.context(), slack_client(settings, retries=False))
     repeat(send, pause=_IDLE_SECONDS, until=stop.is_set, rest=stop.wait)
     if handler is not None:

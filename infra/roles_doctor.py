@@ -9,6 +9,7 @@ import psycopg
 
 from functions.errors import BrightRunError
 from functions.model.people import Role
+from infra.postgres.connecting import connect
 from infra.postgres.inspection import Verdict
 from infra.run import database_url
 from infra.settings import Settings
@@ -36,16 +37,13 @@ def examine_roles(settings: Settings) -> Verdict:
         group = dict.fromkeys(members_of_managers_group(settings), Role.MANAGER)
     except BrightRunError as error:
         return Verdict("broken", f"BRIGHTRUN_MANAGERS_GROUP={settings.managers_group}: {error}", broken=True)
-    if homeless := [entry for entry in _entries(settings) if ":" not in entry]:
-        detail = f"{', '.join(homeless)}: the team is missing. Write {team_id}:{homeless[0]}"
-        return Verdict("broken", detail, broken=True)
     return _verdict(settings, team_id, group)
 
 
 def _verdict(settings: Settings, team_id: str, group: dict[str, Role]) -> Verdict:
     try:
         stored = _stored(settings, team_id)
-    except (psycopg.Error, SubprocessError, OSError):
+    except (psycopg.Error, SubprocessError, OSError, BrightRunError):
         # What is wrong with it stands in the database's own line.
         stored = None
     found = group | _named(settings, team_id)
@@ -55,7 +53,7 @@ def _verdict(settings: Settings, team_id: str, group: dict[str, Role]) -> Verdic
     words = f"{_counted(count[Role.ADMIN], 'admin')}, {_counted(count[Role.MANAGER], 'manager')}"
     if settings.default_role in _DECIDE:
         return Verdict("ok", f"{words}; everybody else is {settings.default_role.value} (BRIGHTRUN_DEFAULT_ROLE)")
-    to_do = f"Set BRIGHTRUN_ADMINS={team_id}:U…, with your member ID from your Slack profile"
+    to_do = "Set BRIGHTRUN_ADMINS to your member ID (U…, in your Slack profile)"
     if count[Role.ADMIN]:
         alone = sum(count.values()) == 1
         return Verdict("ok", words + ("; nobody decides their own request, so name a second person" if alone else ""))
@@ -71,17 +69,13 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _entries(settings: Settings) -> list[str]:
-    return [*settings.viewers, *settings.managers, *settings.admins]
-
-
 def _named(settings: Settings, team_id: str) -> dict[str, Role]:
     """Roles of this team's people by the settings; the highest counts."""
-    return {user: role for team, user, role in settings.named_people() if team == team_id}
+    return {user: role for team, user, role in settings.named_people() if team in ("", team_id)}
 
 
 def _elsewhere(settings: Settings, team_id: str) -> str:
-    others = [entry for entry in _entries(settings) if not entry.startswith(f"{team_id}:")]
+    others = [f"{team}:{user}" for team, user, _ in settings.named_people() if team not in ("", team_id)]
     return f" ({', '.join(others)}: of another team)" if others else ""
 
 
@@ -96,7 +90,7 @@ def _stored(settings: Settings, team_id: str) -> _Stored:
     query = "select user_id, role, set_by from people where team_id = %s"
     with (
         database_url(settings) as url,
-        psycopg.connect(url, connect_timeout=5, prepare_threshold=None) as connection,
+        connect(url, seconds=5) as connection,
     ):
         rows = connection.execute(query, (team_id,)).fetchall()
     return _Stored(

@@ -122,7 +122,10 @@ class Settings(BaseSettings):
         return bool(self.supabase_url)
 
     def named_people(self) -> list[tuple[str, str, Role]]:
-        """(team, user, role) of everybody who is named, the lowest role first; the team is "" where it is left out."""
+        """(team, user, role) of everybody who is named, the lowest role first.
+
+        The team is "" where it is left out: then the installation's own is meant.
+        """
         entries = [(entry, Role.VIEWER) for entry in self.viewers]
         entries += [(entry, Role.MANAGER) for entry in self.managers]
         entries += [(entry, Role.ADMIN) for entry in self.admins]

@@ -22,8 +22,8 @@ from infra.local_compute import LocalCompute
 from infra.postgres.database import PostgresDatabase
 from infra.postgres.embedded import EmbeddedPostgres, embedded_server
 from infra.postgres.migrations import migrate
+from infra.seeding import seed_roles
 from infra.settings import Settings
-from infra.wiring import seed_roles
 
 log = logging.getLogger(__name__)
 

@@ -12,34 +12,28 @@ from typing import TYPE_CHECKING
 import httpx
 from slack_bolt import App
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackClientError
 
 from bot.app import create_app
 from bot.context import BotContext
 from functions.errors import InvalidInput, Unavailable
-from functions.model.people import Role
 from functions.model.views import QueueLimits
-from functions.ports import Compute, Database, Files, Payments, TokenCounter
+from functions.ports import Compute, Files, Payments, TokenCounter
 from functions.reconcile import Reconciler
-from functions.roles import seed_managers
 from functions.training_files import MAX_BYTES
 from infra.clock import utc_now
 from infra.local_compute import LocalCompute
 from infra.local_files import LocalFiles
 from infra.pictures import FigurePictures
 from infra.postgres.database import PostgresDatabase
-from infra.settings import LOCAL_BOT_TOKEN, LOCAL_TEAM, DatabaseRole, Settings
+from infra.settings import LOCAL_BOT_TOKEN, DatabaseRole, Settings
 from infra.token_counter import SubprocessTokenCounter
 from infra.tokenizers import LocalTokenizers, Tokenizers
-from infra.workspace.state import DEFAULT_USERS
 
 if TYPE_CHECKING:
     from infra.stripe_payments import StripePayments
     from infra.supabase_files import SupabaseFiles
 
 log = logging.getLogger(__name__)
-
-_LOCAL_ROLES = {"U0MARCUS": Role.MANAGER, "U0VIEWER": Role.VIEWER, "U0ADA": Role.ADMIN}
 
 
 @dataclass(frozen=True)
@@ -233,35 +227,3 @@ def slack_fetch(token: str) -> Callable[[str, Path], None]:
             raise Unavailable("Slack did not hand over the file.", fix="Upload it again.") from error
 
     return fetch
-
-
-def seed_roles(db: Database, settings: Settings) -> None:
-    """Give the people named in the settings their roles; in the local workspace, its people theirs.
-
-    A role that an admin gave in Slack stays.
-    """
-    with db.transaction() as tx:
-        if settings.uses_local_workspace:
-            for user in DEFAULT_USERS:
-                role = _LOCAL_ROLES.get(user.id, Role.MEMBER)
-                tx.people.seed_role(LOCAL_TEAM, user.id, role)
-        for team_id, user_id, role in settings.named_people():
-            tx.people.seed_role(team_id or LOCAL_TEAM, user_id, role)
-
-
-def seed_managers_group(db: Database, settings: Settings, client: WebClient) -> None:
-    """Make the members of the configured Slack user group managers; asked at every start of the bot.
-
-    Slack's refusal is logged and nothing is changed: who was a manager stays one.
-    """
-    if not settings.managers_group:
-        return
-    try:
-        team_id = str(client.auth_test()["team_id"])
-        members: list[str] = client.usergroups_users_list(usergroup=settings.managers_group)["users"]
-    except SlackClientError:
-        log.exception("the members of user group %s could not be read", settings.managers_group)
-        return
-    with db.transaction() as tx:
-        seed_managers(tx, team_id=team_id, members=members)
-    log.info("%s members of user group %s are managers", len(members), settings.managers_group)

@@ -8,13 +8,13 @@ from decimal import Decimal
 from enum import StrEnum
 
 import modal
-import psycopg
 from modal import exception as modal_errors
 
 from functions import catalog
 from functions.errors import InvalidInput, Unavailable
 from functions.model.money import dollars
 from infra.modal.names import Names
+from infra.postgres.connecting import connect
 
 # Prices are noted by hand, and a container costs something before its first word and after its last.
 TOLERANCE = Decimal("0.05")
@@ -87,15 +87,12 @@ def _judge(start: datetime, end: datetime, charged: int, *, total_cents: int, gp
 def _charged_cents(database_url: str, start: datetime, end: datetime) -> int:
     """What jobs on Modal's tiers were settled at in the period."""
     tiers = [tier.key for tier in catalog.tiers_of("modal")]
-    try:
-        with psycopg.connect(database_url, connect_timeout=10, prepare_threshold=None) as connection:
-            row = connection.execute(
-                "select coalesce(sum(l.cents), 0)::bigint from ledger l join training_jobs j on j.id = l.job_id"
-                " where l.kind = 'settle' and j.tier = any(%s) and l.at >= %s and l.at < %s",
-                (tiers, start, end),
-            ).fetchone()
-    except psycopg.OperationalError as error:
-        raise Unavailable("The database did not answer.", fix="Try again.") from error
+    with connect(database_url) as connection:
+        row = connection.execute(
+            "select coalesce(sum(l.cents), 0)::bigint from ledger l join training_jobs j on j.id = l.job_id"
+            " where l.kind = 'settle' and j.tier = any(%s) and l.at >= %s and l.at < %s",
+            (tiers, start, end),
+        ).fetchone()
     return int(row[0]) if row else 0
 
 

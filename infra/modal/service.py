@@ -13,8 +13,9 @@ from bot.sending import sender
 from functions.errors import InvalidInput
 from infra.http.service_app import create_service_app
 from infra.loops import reconciling, repeat
-from infra.settings import DatabaseRole, Settings
-from infra.wiring import build_parts, seed_managers_group, seed_roles, slack_client
+from infra.seeding import seed_managers_group, seed_roles
+from infra.settings import DatabaseRole, Settings, read_settings
+from infra.wiring import build_parts, slack_client
 
 _OUTBOX_PAUSE_SECONDS = 0.25
 # What a machine of one's own makes up or keeps in its data folder, containers have to be told. Of the database
@@ -49,7 +50,7 @@ def require_settings(settings: Settings) -> None:
 
 def _settings() -> Settings:
     logging.basicConfig(level=logging.INFO)
-    settings = Settings()
+    settings = read_settings()
     require_settings(settings)
     return settings
 
@@ -66,7 +67,7 @@ def run_loops(seconds: float) -> None:
     bot, functions = (build_parts(settings, role) for role in (DatabaseRole.BOT, DatabaseRole.FUNCTIONS))
     # Nobody runs `brightrun up` where the bot lives here, so nothing else would make the first admin.
     seed_roles(bot.db, settings)
-    seed_managers_group(bot.db, settings, slack_client(settings))
+    seed_managers_group(bot.db, settings)
     send = sender(bot.context(), slack_client(settings, retries=False))
     end = time.monotonic() + seconds
 

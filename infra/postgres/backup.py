@@ -18,6 +18,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from functions.errors import BrightRunError, Conflict, InvalidInput, NotFound, Unavailable
+from infra.postgres.connecting import connect
 from infra.postgres.inspection import is_pooled
 from infra.postgres.migrations import known_versions, migrate
 
@@ -102,7 +103,7 @@ def _load(url: str, source: Path, folder: Path) -> None:
     """
     before, rows, after = (folder / name for name in ("before.sql", "rows.sql", "after.sql"))
     _run("pg_restore", ["--data-only", "--schema=public", f"--file={rows}", str(source)], "")
-    with _connected(url) as connection:
+    with connect(url) as connection:
         found = connection.execute("select tablename from pg_tables where schemaname = 'public'").fetchall()
         names = [sql.Identifier("public", str(name)).as_string(connection) for (name,) in found]
     before.write_text(
@@ -115,7 +116,7 @@ def _load(url: str, source: Path, folder: Path) -> None:
 
 
 def _facts(url: str) -> BackupFacts:
-    with _connected(url) as connection:
+    with connect(url) as connection:
         if is_pooled(connection) and str(connection.info.port) != _SESSION_PORT:
             raise InvalidInput(
                 "This address leads through a pooler that changes connections after every transaction.",
@@ -129,7 +130,7 @@ def _facts(url: str) -> BackupFacts:
 def _refuse_used(url: str, versions: set[str]) -> None:
     """In use is a database that knows of people, money or work, or that is ahead of the backup."""
     _facts(url)
-    with _connected(url) as connection:
+    with connect(url) as connection:
         used = [name for name in _OF_PEOPLE if _exists(connection, f"public.{name}") and _has_rows(connection, name)]
         if _exists(connection, f"{_HISTORY}.schema_migrations"):
             done = connection.execute("select version from supabase_migrations.schema_migrations").fetchall()
@@ -153,13 +154,6 @@ def _exists(connection: psycopg.Connection[tuple[object, ...]], table: str) -> b
 def _count(connection: psycopg.Connection[tuple[object, ...]], table: LiteralString) -> int:
     row = connection.execute(f"select count(*) from {table}").fetchone()  # noqa: S608 - a literal of this module
     return int(str(row[0])) if row else 0
-
-
-def _connected(url: str) -> psycopg.Connection[tuple[object, ...]]:
-    try:
-        return psycopg.connect(url, connect_timeout=10, prepare_threshold=None)
-    except psycopg.OperationalError as error:
-        raise Unavailable("The database did not answer.", fix=str(error).splitlines()[0]) from error
 
 
 def _versions(source: Path) -> set[str]:

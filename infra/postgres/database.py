@@ -11,6 +11,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from functions.errors import Unavailable
 from infra.postgres.approvals import ApprovalsTable
+from infra.postgres.connecting import readable
 from infra.postgres.failures import FailuresTable
 from infra.postgres.history import HistoryTable
 from infra.postgres.invoices import InvoicesTable
@@ -56,7 +57,7 @@ class PostgresDatabase:
     def __init__(self, url: str, *, default_limit_cents: int, max_connections: int = 8) -> None:
         self._default_limit_cents = default_limit_cents
         self._pool: ConnectionPool[Connection[DictRow]] = ConnectionPool(
-            url,
+            readable(url),
             min_size=1,
             max_size=max_connections,
             timeout=10,

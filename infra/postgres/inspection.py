@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import psycopg
 
+from functions.errors import BrightRunError
+from infra.postgres.connecting import connect
 from infra.postgres.migrations import known_versions
 from infra.settings import DatabaseRole, Settings
 
@@ -39,8 +41,10 @@ def examine_database(settings: Settings) -> Verdict:
         if missing:
             return Verdict("behind", f"{detail}; {missing} migrations are missing: `brightrun migrate`", broken=True)
         logins = [_login(settings, role, group) for role, group in GROUPS.items()]
+    except BrightRunError as error:
+        return Verdict("broken", str(error), broken=True)
     except psycopg.Error as error:
-        return Verdict("broken", f"no connection: {str(error).splitlines()[0]}", broken=True)
+        return Verdict("broken", f"refused: {str(error).splitlines()[0]}", broken=True)
     if wrong := [login for login in logins if login.startswith("!")]:
         return Verdict("broken", "; ".join(login[1:] for login in wrong), broken=True)
     own = ", ".join(login for login in logins if login) or "every process connects as the owner"
@@ -48,7 +52,7 @@ def examine_database(settings: Settings) -> Verdict:
 
 
 def _owner(url: str) -> tuple[str, int]:
-    with psycopg.connect(url, connect_timeout=5, prepare_threshold=None) as connection:
+    with connect(url, seconds=5) as connection:
         found = connection.execute("select current_user, to_regclass('supabase_migrations.schema_migrations')")
         row = found.fetchone()
         user, history = row if row else ("?", None)
@@ -67,14 +71,16 @@ def _login(settings: Settings, role: DatabaseRole, group: str) -> str:
         return ""
     name = f"BRIGHTRUN_{role.value.upper()}_DATABASE_URL"
     try:
-        with psycopg.connect(url.get_secret_value(), connect_timeout=5, prepare_threshold=None) as connection:
+        with connect(url.get_secret_value(), seconds=5) as connection:
             row = connection.execute(
                 "select current_user, coalesce(pg_has_role(current_user, to_regrole(%s), 'usage'), false),"
                 " rolsuper or rolbypassrls from pg_roles where rolname = current_user",
                 (group,),
             ).fetchone()
+    except BrightRunError as error:
+        return f"!{name}: {error}"
     except psycopg.Error as error:
-        return f"!{name}: no connection: {str(error).splitlines()[0]}"
+        return f"!{name}: refused: {str(error).splitlines()[0]}"
     user, member, unbound = row if row else ("?", False, False)
     if unbound:
         return f"!{name}: {user} may do everything; make a login in {group}"

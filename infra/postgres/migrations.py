@@ -6,7 +6,7 @@ from collections.abc import Container
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-import psycopg
+from infra.postgres.connecting import connect
 
 # Any number will do, as long as nobody else uses it: two processes that start at once take turns.
 _LOCK = 7_236_521
@@ -26,9 +26,11 @@ def migrate(url: str, *, only: Container[str] | None = None) -> list[str]:
     """Bring the database up to date; returns the names of the scripts that were applied now.
 
     `only` names the versions to apply, all by default.
+
+    Raises:
+        Unavailable: the database cannot be reached.
     """
-    # Nothing is prepared: a pooler would hand the prepared statement to somebody else.
-    with psycopg.connect(url, prepare_threshold=None) as connection:
+    with connect(url) as connection:
         connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
         connection.execute("create schema if not exists supabase_migrations")
         connection.execute(

@@ -247,7 +247,7 @@ def test_no_container_is_the_owner_of_the_tables(living_there: Settings, monkeyp
         opened(self, url, **given)
         seen.add(str(conninfo_to_dict(url)["user"]).removesuffix("_login"))
 
-    monkeypatch.setattr("infra.modal.service.Settings", lambda: living_there)
+    monkeypatch.setattr("infra.modal.service.read_settings", lambda: living_there)
     monkeypatch.setattr(PostgresDatabase, "__init__", remember)
 
     create_web_app()
@@ -262,7 +262,7 @@ def test_the_roles_in_the_settings_are_given_where_the_bot_lives_at_modal(
 ) -> None:
     named = {"admins": ("U0FIRST", "U0CHOSEN"), "managers": ("U0SECOND",), "viewers": ("U0THIRD",)}
     entries = {field: tuple(f"{TEAM}:{user}" for user in users) for field, users in named.items()}
-    monkeypatch.setattr("infra.modal.service.Settings", lambda: living_there.model_copy(update=entries))
+    monkeypatch.setattr("infra.modal.service.read_settings", lambda: living_there.model_copy(update=entries))
     with db.transaction() as tx:
         tx.people.set_role(TEAM, "U0CHOSEN", Role.MEMBER, by="U0SOMEBODY")
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
-from slack_sdk import WebClient
 
 from blocks import audit as audit_screen
 from blocks import budget as screen
@@ -25,8 +24,8 @@ from functions.model.money import EntryKind
 from functions.model.people import Role
 from infra.clock import utc_now
 from infra.postgres.database import PostgresDatabase
+from infra.seeding import seed_managers_group
 from infra.settings import Settings
-from infra.wiring import seed_managers_group
 from infra.workspace.client import Person
 from tests.scenario.bot_house import BOT_TOKEN
 from tests.scenario.house import TEAM
@@ -304,12 +303,12 @@ def test_a_channel_that_takes_nothing_is_named_in_the_budget(stage: Stage) -> No
 def test_a_user_group_names_the_managers(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     with stage.db.transaction() as tx:
         tx.people.seed_role(TEAM, "U0MARCUS", Role.MEMBER)
-    slack = WebClient(token=BOT_TOKEN, base_url=stage.workspace.api_url)
-    seed_managers_group(stage.logins.bot, Settings(managers_group="S0NOBODY"), slack)
-    assert "members of user group S0NOBODY could not be read" in caplog.text
+    slack = {"slack_bot_token": BOT_TOKEN, "slack_api_url": stage.workspace.api_url}
+    seed_managers_group(stage.logins.bot, Settings(managers_group="S0NOBODY", **slack))
+    assert "user group S0NOBODY could not be read: Slack does not do as it is asked: no_such_subteam" in caplog.text
     with stage.db.transaction() as tx:
         assert tx.people.role(TEAM, "U0MARCUS") is Role.MEMBER
-    seed_managers_group(stage.logins.bot, Settings(managers_group="S0MANAGERS"), slack)
+    seed_managers_group(stage.logins.bot, Settings(managers_group="S0MANAGERS", **slack))
     with stage.db.transaction() as tx:
         assert tx.people.role(TEAM, "U0MARCUS") is Role.MANAGER
 

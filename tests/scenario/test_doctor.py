@@ -15,12 +15,14 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from typer.testing import CliRunner
 
+from functions.errors import InvalidInput
 from functions.model.people import Role
 from infra.address_doctor import examine_address
 from infra.cli import app as command
 from infra.doctor import examine, render
 from infra.postgres.database import PostgresDatabase
 from infra.roles_doctor import examine_roles
+from infra.seeding import seed_roles
 from infra.settings import LOCAL_TEAM, Settings
 from infra.slack_doctor import examine_slack
 from tests.scenario.stage import free_port
@@ -115,7 +117,7 @@ def test_roles_that_settings_and_the_user_group_give(slack: LiveSlack, database_
     state, detail, broken = found()
     assert broken
     assert "nobody is admin or manager: requests reach nobody" in detail
-    assert "Set BRIGHTRUN_ADMINS=T0LIVE:U…" in detail
+    assert "Set BRIGHTRUN_ADMINS to your member ID" in detail
     assert found(admins=("T0LIVE:U1", "T0LIVE:U2"), managers=("T0LIVE:U3",)) == ("ok", "2 admins, 1 manager", False)
     assert found(admins=("T0LIVE:U1",))[1:] == (
         "1 admin, 0 managers; nobody decides their own request, so name a second person",
@@ -123,16 +125,33 @@ def test_roles_that_settings_and_the_user_group_give(slack: LiveSlack, database_
     )
     state, detail, broken = found(managers_group="S0BOSSES")
     assert (state, broken) == ("no admin", False)
-    assert detail.startswith("0 admins, 1 manager: nobody can give roles. Set BRIGHTRUN_ADMINS=")
+    assert detail.startswith("0 admins, 1 manager: nobody can give roles. Set BRIGHTRUN_ADMINS to")
     assert "everybody else is admin" in found(default_role="admin")[1]
 
-    assert found(admins=("U1",)) == ("broken", "U1: the team is missing. Write T0LIVE:U1", True)
+    assert found(admins=("U1",), managers=("T0LIVE:U3",)) == ("ok", "1 admin, 1 manager", False)
     state, detail, broken = found(admins=("T0OTHER:U1",))
     assert broken
     assert "(T0OTHER:U1: of another team)" in detail
     state, detail, broken = found(managers_group="S0NONE", admins=("T0LIVE:U1",))
     assert broken
     assert detail.startswith("BRIGHTRUN_MANAGERS_GROUP=S0NONE: Slack does not do as it is asked: no_such_subteam")
+
+
+def test_a_person_named_without_a_team_is_of_the_teams_own_slack(
+    slack: LiveSlack, db: PostgresDatabase, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    given = {"admins": ("U1",), "managers": ("T0OTHER:U2",)}
+    slack.answers["auth.test"] = "internal_error"
+    seed_roles(db, settings(tmp_path, slack, **given))
+    assert "no role from the settings for U1: Slack does not do as it is asked: internal_error" in caplog.text
+    with db.transaction() as tx:
+        assert tx.people.role(TEAM, "U1") is None
+        assert tx.people.role("T0OTHER", "U2") is Role.MANAGER
+    del slack.answers["auth.test"]
+    seed_roles(db, settings(tmp_path, slack, **given))
+    with db.transaction() as tx:
+        assert tx.people.role(TEAM, "U1") is Role.ADMIN
+        assert tx.people.role(LOCAL_TEAM, "U1") is None
 
 
 def test_roles_that_an_admin_gave_go_before_the_settings(
@@ -263,3 +282,28 @@ def test_an_imported_file_is_the_live_teams(
     monkeypatch.delenv("BRIGHTRUN_SLACK_BOT_TOKEN")
     assert CliRunner().invoke(command, ["import", str(demo_file)]).exit_code == 0
     assert files_of(LOCAL_TEAM) == 1
+
+
+@pytest.mark.parametrize("arguments", [["up"], ["migrate"], ["backup", "b"], ["import", "a.json"]])
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("postgresql://me:s3cret@127.0.0.1:9/x", "The database cannot be reached: connection failed: "),
+        ("postgres//me:s3cret@127.0.0.1:9/x", "The database's address cannot be read. It should look like postgresql"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_said_in_a_sentence(
+    slack: LiveSlack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], address: str, says: str
+) -> None:
+    configure(monkeypatch, slack, address, tmp_path)
+    said = CliRunner().invoke(command, arguments)
+    assert said.exit_code == 1
+    assert isinstance(said.exception, SystemExit), said.exception
+    assert said.output.startswith(f"brightrun: {says}")
+    assert "s3cret" not in said.output
+
+
+def test_a_pool_does_not_log_an_address_that_it_cannot_read(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(InvalidInput, match="cannot be read") as refused:
+        PostgresDatabase("postgres//me:s3cret@127.0.0.1:9/x", default_limit_cents=1)
+    assert "s3cret" not in str(refused.value) + caplog.text

@@ -70,11 +70,18 @@ def test_what_is_wrong_with_a_database_is_said_without_its_password(
     verdict = found("Database", settings(tmp_path, database_url=SecretStr(database_url), bot_database_url=almighty))
     assert "BRIGHTRUN_BOT_DATABASE_URL: postgres may do everything" in verdict.detail
 
+    unreadable = "postgres//nobody:s3cret@127.0.0.1/x"
+    for given in ({"database_url": unreadable}, {"database_url": database_url, "bot_database_url": unreadable}):
+        verdict = found("Database", settings(tmp_path, **given))
+        assert verdict.broken
+        assert "address cannot be read. It should look like postgresql://" in verdict.detail
+        assert "s3cret" not in verdict.detail
+
     away = "postgresql://nobody:s3cret@127.0.0.1:9/x"
     for given in ({"database_url": away}, {"database_url": database_url, "bot_database_url": away}):
         verdict = found("Database", settings(tmp_path, **given))
         assert verdict.broken
-        assert "no connection" in verdict.detail
+        assert "The database cannot be reached: " in verdict.detail
         assert "s3cret" not in verdict.detail
 
 

@@ -56,7 +56,7 @@ def test_every_line_of_the_example_can_be_set_as_it_stands(tmp_path: Path) -> No
 
     settings = Settings(_env_file=tmp_path / ".env")
 
-    assert settings.managers == ("T012345:U012345", "T012345:U067890")
+    assert settings.managers == ("U012345", "T067890:U067890")
     assert (settings.viewers, settings.admins) == ((), ())
     names = set(re.findall(r"^([A-Z_]+)=", (tmp_path / ".env").read_text("utf-8"), flags=re.MULTILINE))
     fields = Settings.model_fields.items()
