@@ -13,8 +13,9 @@ from functions.errors import OverBudget
 from functions.forecast import forecast
 from functions.lifecycle import cancel_job, pause_job, resume_paused
 from functions.model.events import Failed, Interrupted, Resumed, Stage, StageChanged
-from functions.model.money import BudgetStatus
+from functions.model.money import BudgetStatus, cost_cents
 from functions.model.states import JobState
+from functions.pace import rest_seconds
 from functions.spend import spend_of
 from infra.postgres.database import PostgresDatabase
 from tests.scenario.house import ELENA, TEAM, add_demo_file, say, start, try_again
@@ -68,6 +69,21 @@ def test_what_runs_is_spent_first_from_what_is_set_aside(stand: Stand) -> None:
     assert status.remaining_cents == status.limit_cents - held
     with stand.db.transaction() as tx:
         assert forecast(tx, team_id=TEAM, now=stand.clock()).spent_cents == status.spent_cents
+
+
+def test_a_run_that_waits_to_go_on_is_forecast_with_what_it_cost_and_what_is_left_of_it(stand: Stand) -> None:
+    stand.clock.forward(seconds=stand.job.estimate.seconds.expected)
+    say(stand.db, stand.clock, stand.job, TRAINED[-1], first=len(TRAINED) + 1)
+    stand.lose_machine()
+    stand.reconciler.step()
+    job = stand.job
+    assert job.state is JobState.INTERRUPTED
+    spent, rest = job.cost_of(job.billed_seconds), cost_cents(rest_seconds(job), job.rate_cents_per_hour)
+    assert 0 < rest < job.estimate.cents_expected <= spent
+    with stand.db.transaction() as tx:
+        made = forecast(tx, team_id=TEAM, now=stand.clock())
+    assert (made.accrued_cents, made.committed.expected) == (spent, pytest.approx(spent + rest, abs=1))
+    assert spent <= made.committed.best <= made.committed.expected <= made.committed.worst
 
 
 def test_a_run_beyond_what_is_set_aside_uses_the_budget(stand: Stand, demo_file: Path, tmp_path: Path) -> None:
