@@ -103,29 +103,21 @@ def cancel_view(view: CardView) -> View:
 
 def _what_ends(view: CardView) -> str:
     job = view.job
-    kept = "Its curves and its log stay; no adapters are made."
     if job.state in IN_QUEUE and not job.billed_seconds:
         return "It leaves the queue. Nothing was spent, and the money reserved for it is free again."
+    kept = "Its curves and its log stay; no adapters are made."
+    if job.progress.checkpoint_step:
+        kept += f" It cannot go on from {checkpoint_words(job)} afterwards."
+    stays = f"The {spent(view)} that it has cost stays spent"
     if job.state in IN_QUEUE:
-        freed = "what is reserved for the rest is free again"
-        return f"It leaves the queue for good. {_stays_spent(view)}; {freed}. {kept}{_checkpoint_ends(job)}"
+        return f"It leaves the queue for good. {stays}; what is reserved for the rest is free again. {kept}"
     if job.state is JobState.PAUSED:
         ends = "It has no machine, and costs nothing while it rests. Cancelled, it ends for good."
-        return f"{ends} {_stays_spent(view)}. {kept}{_checkpoint_ends(job)}"
+        return f"{ends} {stays}. {kept}"
     if job.state is JobState.INTERRUPTED:
-        ends = "It ends for good, and no new machine is started."
-        return f"{ends} {_stays_spent(view)}. {kept}{_checkpoint_ends(job)}"
+        return f"It ends for good, and no new machine is started. {stays}. {kept}"
     pause = " To go on later, pause it instead." if job.state in RUNNING else ""
-    return f"Training stops for good and its machine is shut down. {kept}{_checkpoint_ends(job)}{pause}"
-
-
-def _stays_spent(view: CardView) -> str:
-    return f"The {spent(view)} that it has cost stays spent"
-
-
-def _checkpoint_ends(job: Job) -> str:
-    step = job.progress.checkpoint_step
-    return f" It cannot go on from {checkpoint_words(job)} afterwards." if step else ""
+    return f"Training stops for good and its machine is shut down. {kept}{pause}"
 
 
 def stopping(job: Job) -> View:

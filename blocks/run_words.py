@@ -10,6 +10,7 @@ from typing import NamedTuple
 from blocks.spend_words import projected_range
 from blocks.text import safe
 from blocks.units import count, decimal, duration, money, money_range, practice, rough
+from functions.alerts import IDLE_SHARE
 from functions.model.estimate import Estimate
 from functions.model.events import PerplexityMeasured, Stage
 from functions.model.job import Job
@@ -20,8 +21,7 @@ from functions.model.views import CardView
 PRODUCTION_READY_PERCENT = 30.0
 ACCEPTABLE_PERCENT = 20.0
 _SLOW, _FAST = 0.75, 1.25
-# Below the second, `alerts` says so as well.
-_WELL_USED, _IDLE = 0.8, 0.4
+_WELL_USED = 0.8
 
 STATE_NAMES: dict[JobState, str] = {
     JobState.PENDING_CONFIGURATION: "Draft",
@@ -228,4 +228,4 @@ def speed_verdict(tokens_per_second: float, estimate: Estimate) -> str:
 
 def busy_verdict(utilization: float) -> str:
     """How well a GPU is used."""
-    return "well used" if utilization >= _WELL_USED else "waits a lot" if utilization < _IDLE else "partly idle"
+    return "well used" if utilization >= _WELL_USED else "waits a lot" if utilization < IDLE_SHARE else "partly idle"

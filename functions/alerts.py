@@ -33,7 +33,7 @@ _HELD_OUT_STEP, _HELD_OUT_RISE, _HELD_OUT_CLEAR = 0.0025, 0.015, 0.05
 # A machine that others use is slow for seconds at a time: what is told of lasts a minute, and ten steps.
 _LAST_POINTS, _LAST_SECONDS = 10, 60.0
 _SLOW_SHARE = 0.6
-_IDLE_SHARE = 0.4
+IDLE_SHARE = 0.4
 _STAGE_TIMES, _STAGE_GRACE_SECONDS = 2.0, 300.0
 _STAGE_NAMES = {
     Stage.PREPROCESSING: "Preprocessing",
@@ -215,7 +215,7 @@ def _idle(curve: Curve) -> Alert | None:
     measured = [point for point in _of_last_attempt(curve.recent) if point.gpu_utilization is not None]
     lately = _lately(measured)
     busy = [point.gpu_utilization or 0.0 for point in measured[-lately:]]
-    if not lately or median(busy) >= _IDLE_SHARE:
+    if not lately or median(busy) >= IDLE_SHARE:
         return None
     return Alert(
         kind=AlertKind.GPU_IDLE,

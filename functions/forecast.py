@@ -12,7 +12,7 @@ from functions.model.budget import DayForecast, Forecast, ForecastRecord, MonthS
 from functions.model.job import Job
 from functions.model.money import Period, month_start, next_month
 from functions.model.states import ACTIVE, RUNNING, JobState
-from functions.pace import fraction_done, remaining_seconds, rest_seconds
+from functions.pace import fraction_done, left_seconds
 from functions.ports import Transaction
 from functions.spend import project
 
@@ -53,15 +53,10 @@ def forecast(tx: Transaction, *, team_id: str, now: datetime) -> Forecast:
 def _job_cents(tx: Transaction, job: Job, now: datetime) -> tuple[int, int, int, int]:
     """(cost so far, final cost at best, as expected, at worst) of an active job."""
     spent = job_cents_now(tx, job=job, now=now)
-    remaining = remaining_seconds(job, now)
-    if remaining is None and spent:
-        remaining = rest_seconds(job)  # it waits to go on
-    if remaining is None:
-        estimate = job.estimate
-        ends = (estimate.cents_low, estimate.cents_expected, estimate.cents_high)
-        return (0, *ends)
+    if job.state not in RUNNING and not spent:
+        return 0, job.estimate.cents_low, job.estimate.cents_expected, job.estimate.cents_high
     record = projection_record(tx, job=job, fraction=fraction_done(job), now=now)
-    made = project(job, spent_cents=spent, remaining_seconds=remaining, record=record)
+    made = project(job, spent_cents=spent, remaining_seconds=left_seconds(job, now), record=record)
     return spent, made.best_cents, made.expected_cents, made.worst_cents
 
 

@@ -78,6 +78,12 @@ def rest_seconds(job: Job) -> float:
     return max(tail, estimate * _share_left(job, step)) if step and job.progress.plan else estimate
 
 
+def left_seconds(job: Job, now: datetime) -> float:
+    """Seconds of machine time until the end, of a job that has a machine or not."""
+    remaining = remaining_seconds(job, now)
+    return rest_seconds(job) if remaining is None else remaining
+
+
 def _share_left(job: Job, step: int) -> float:
     """How much of this job's own work is left: one that went on from another's checkpoint began further on."""
     begun = 0.0

@@ -16,7 +16,7 @@ from functions.model.job import Job
 from functions.model.outbox import Notice
 from functions.model.states import IN_QUEUE, RUNNING, JobState
 from functions.model.views import QueueEntry, QueueLimits
-from functions.pace import remaining_seconds, rest_seconds
+from functions.pace import left_seconds, rest_seconds
 from functions.ports import Transaction
 
 # They hold a place: a machine, or the promise of one.
@@ -61,7 +61,7 @@ def plan_starts(
     As `reconcile` does it, a free place goes to the first job that may be tried: one whose next try for a GPU is
     still to come holds up nobody behind it.
     """
-    free_at = sorted(_left(job, now) for job in placed)
+    free_at = sorted(left_seconds(job, now) for job in placed)
     free_at = [0.0] * max(0, running - len(free_at)) + free_at
     # More may run than there are places, after the limit was lowered: the first ones to end free none.
     free_at = free_at[max(0, len(free_at) - running) :]
@@ -78,11 +78,6 @@ def plan_starts(
         heapq.heappush(free_at, _seconds_until(entry.starts_at, now) + entry.seconds)
         entries.append(entry)
     return tuple(sorted(entries, key=lambda entry: entry.position))
-
-
-def _left(job: Job, now: datetime) -> float:
-    remaining = remaining_seconds(job, now)
-    return rest_seconds(job) if remaining is None else remaining
 
 
 def _seconds_until(moment: datetime, now: datetime) -> float:

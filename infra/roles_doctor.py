@@ -9,6 +9,7 @@ import psycopg
 
 from functions.errors import BrightRunError
 from functions.model.people import Role
+from functions.words import counted
 from infra.postgres.connecting import connect
 from infra.postgres.inspection import Verdict
 from infra.run import database_url
@@ -43,14 +44,14 @@ def examine_roles(settings: Settings) -> Verdict:
 def _verdict(settings: Settings, team_id: str, group: dict[str, Role]) -> Verdict:
     try:
         stored = _stored(settings, team_id)
-    except (psycopg.Error, SubprocessError, OSError, BrightRunError):
+    except (BrightRunError, psycopg.Error, SubprocessError, OSError):
         # What is wrong with it stands in the database's own line.
         stored = None
     found = group | _named(settings, team_id)
     if stored is not None:
         found = stored.seeded | found | stored.given
     count = {role: sum(1 for had in found.values() if had is role) for role in _DECIDE}
-    words = f"{_counted(count[Role.ADMIN], 'admin')}, {_counted(count[Role.MANAGER], 'manager')}"
+    words = f"{counted(count[Role.ADMIN], 'admin')}, {counted(count[Role.MANAGER], 'manager')}"
     if settings.default_role in _DECIDE:
         return Verdict("ok", f"{words}; everybody else is {settings.default_role.value} (BRIGHTRUN_DEFAULT_ROLE)")
     to_do = "Set BRIGHTRUN_ADMINS to your member ID (U…, in your Slack profile)"
@@ -63,10 +64,6 @@ def _verdict(settings: Settings, team_id: str, group: dict[str, Role]) -> Verdic
         return Verdict("no admin", f"{words}: nobody can give roles. {to_do}")
     detail = f"nobody is admin or manager: requests reach nobody, and nobody can give roles. {to_do}"
     return Verdict("broken", f"{detail}{_elsewhere(settings, team_id)}", broken=True)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _named(settings: Settings, team_id: str) -> dict[str, Role]:
@@ -83,7 +80,7 @@ def _stored(settings: Settings, team_id: str) -> _Stored:
     """Who has a role in the database.
 
     Raises:
-        psycopg.Error, SubprocessError, OSError: the database cannot be asked.
+        BrightRunError, psycopg.Error, SubprocessError, OSError: the database cannot be asked.
     """
     if settings.database_url is None and not (settings.data_dir / "postgres").exists():
         return _Stored({}, {})

@@ -126,10 +126,9 @@ class Settings(BaseSettings):
 
         The team is "" where it is left out: then the installation's own is meant.
         """
-        entries = [(entry, Role.VIEWER) for entry in self.viewers]
-        entries += [(entry, Role.MANAGER) for entry in self.managers]
-        entries += [(entry, Role.ADMIN) for entry in self.admins]
-        return [(entry.rpartition(":")[0], entry.rpartition(":")[2], role) for entry, role in entries]
+        named = ((self.viewers, Role.VIEWER), (self.managers, Role.MANAGER), (self.admins, Role.ADMIN))
+        split = ((*entry.rpartition(":"), role) for entries, role in named for entry in entries)
+        return [(team, user, role) for team, _, user, role in split]
 
     def database_url_of(self, role: DatabaseRole) -> SecretStr | None:
         """The database as one of the processes reaches it: by its own login, where there is one."""

@@ -185,10 +185,7 @@ def _span(start: datetime, end: datetime) -> str:
 
 
 def _machine(job: Job, plan: Planned | None) -> str:
-    try:
-        name = catalog.tier(job.configuration.tier).name
-    except InvalidInput:
-        name = visible(job.configuration.tier, 60) or "unknown"
+    name = visible(catalog.tier_name(job.configuration.tier), 60) or "unknown"
     device = visible(plan.device, 80) if plan else ""
     speed = job.progress.mean_tokens_per_second
     pace = f", {speed:,.0f} tokens a second" if speed is not None and math.isfinite(speed) else ""

@@ -91,11 +91,15 @@ def _download(hub_id: str, folder: Path) -> None:
     wanted = [name for name in names if not any(fnmatch(name, pattern) for pattern in _NOT_NEEDED)]
     missing = [name for name in wanted if not (folder / name).is_file()]
     if missing:
-        raise Unavailable(
-            f"The model hub did not hand over all of {hub_id}.",
-            where=f"{missing[0]} and {len(missing) - 1} more" if len(missing) > 1 else missing[0],
-            fix="Run the same command again; it goes on from where it stopped.",
-        )
+        raise _incomplete(hub_id, f"{missing[0]} and {len(missing) - 1} more" if len(missing) > 1 else missing[0])
+
+
+def _incomplete(hub_id: str, where: str) -> Unavailable:
+    return Unavailable(
+        f"The model hub did not hand over all of {hub_id}.",
+        where=where,
+        fix="Run the same command again; it goes on from where it stopped.",
+    )
 
 
 @contextmanager
@@ -116,11 +120,7 @@ def _telling_why(hub_id: str) -> Iterator[None]:
             f"The model hub has no model {hub_id}, or not for this HF_TOKEN.", fix="Check the model's name."
         ) from error
     except HfHubHTTPError as error:
-        raise Unavailable(
-            f"The model hub did not hand over all of {hub_id}.",
-            where=str(error)[:200],
-            fix="Run the same command again; it goes on from where it stopped.",
-        ) from error
+        raise _incomplete(hub_id, str(error)[:200]) from error
 
 
 @app.local_entrypoint()
